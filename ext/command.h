@@ -1,0 +1,256 @@
+/* What Python asks of the core: commands taken from the ring at the start of a tick, a batch at a time. */
+#ifndef SOFTSWITCH_COMMAND_H
+#define SOFTSWITCH_COMMAND_H
+
+#include <stddef.h>
+#include "tick.h"
+
+static inline void source_open(source *s, uint64_t handle, uint32_t slot) {
+    memset(s, 0, sizeof *s);
+    s->generation = HANDLE_GENERATION(handle);
+    s->state = STATE_OPEN;
+    s->slot = (uint8_t)(slot % CORE_SLOTS);
+}
+
+static inline void command_open_port(core *c, const command *m, int64_t now) {
+    uint32_t index = HANDLE_INDEX(m->handle);
+    if (index >= c->port_count || c->ports[index].source.state != STATE_FREE) {
+        c->refused++;
+        return;
+    }
+    port *p = &c->ports[index];
+    memset(p, 0, offsetof(port, row));
+    source_open(&p->source, m->handle, m->slot);
+    jitter_reset(&p->jitter);
+    p->jitter.late = p->jitter.duplicate = p->jitter.concealed = p->jitter.skipped = 0;
+    p->last_length = 0;
+    p->plc_run = 4;
+    p->dtmf_send = p->dtmf_receive = DTMF_NONE;
+    p->frames_per_packet = 1;
+    p->fd[CHANNEL_RTP] = m->open.rtp;
+    p->fd[CHANNEL_RTCP] = m->open.rtcp;
+    p->ssrc = m->open.ssrc;
+    p->timestamp = m->open.timestamp;
+    p->next_sequence = m->open.sequence;
+    p->random = m->open.seed | 1;
+    memcpy(p->cname, m->open.cname, RTCP_CNAME);
+    p->counters.round_trip = -1.0f;
+    p->heard_ns = p->stats_ns = now;
+    relay_forget(p);
+    list_add(&c->slot_ports[p->source.slot], index, &p->source.next, &p->source.previous);
+    if (p->source.next != CORE_NOBODY) c->ports[p->source.next].source.previous = index;
+    c->live++;
+    core_rewire(c, p, WIRE_OPEN);
+}
+
+static inline void command_session(core *c, const command *m, int64_t now) {
+    port *p = core_port(c, m->handle);
+    if (!p) return;
+    int received = p->has_session && p->flags & SESSION_RECEIVES;
+    row_release(c, p);
+    if (policy_signal(&p->policy, &m->session.remote)) {
+        core_rewire(c, p, WIRE_LEARN);
+        memset(&p->rtcp_heard, 0, sizeof p->rtcp_heard);
+    }
+    port_flush(c, p);
+    if (p->codec != m->session.codec) {
+        jitter_flush(&p->jitter);
+        p->plc_run = 4;
+        p->last_length = 0;
+    }
+    if (!p->has_session) p->report_ns = now + report_interval(p);
+    p->has_session = 1;
+    p->rtcp_remote = m->session.rtcp;
+    p->codec = m->session.codec;
+    p->payload_type = m->session.payload_type;
+    p->dtmf_send = m->session.dtmf_send;
+    p->dtmf_receive = m->session.dtmf_receive;
+    p->frames_per_packet = m->session.ptime >= 60 ? 3 : m->session.ptime >= 40 ? 2 : 1;
+    p->flags = m->session.flags;
+    p->timeout_ms = m->slot;
+    if (!received && p->flags & SESSION_RECEIVES) p->heard_ns = now;
+    if (!(p->flags & SESSION_RECEIVES)) p->timed_out = 0;
+    row_claim(c, p, now);
+    source_reconsider(c, &p->source, now);
+}
+
+static inline void command_close_port(core *c, const command *m, int64_t now) {
+    port *p = core_port(c, m->handle);
+    if (!p) return;
+    row_release(c, p);
+    p->row_count = 0;
+    p->mode = MODE_SILENT;
+    source_leave(c, &p->source, m->handle, now);
+    p->source.state = STATE_CLOSING;
+    core_rewire(c, p, WIRE_CLOSE);
+}
+
+static inline void command_row(core *c, const command *m, int64_t now) {
+    port *p = core_port(c, m->handle);
+    if (!p) return;
+    if (m->items.flags & ITEMS_FIRST) row_begin(c, p);
+    for (int i = 0; i < m->items.count; i++)
+        if (core_source(c, m->items.sources[i])) row_set(c, p, m->items.sources[i], m->items.gains[i]);
+    if (m->items.flags & ITEMS_LAST) row_claim(c, p, now);
+}
+
+static inline void command_play(core *c, const command *m) {
+    uint32_t index = HANDLE_INDEX(m->handle);
+    if (index >= c->player_count || c->players[index].source.state != STATE_FREE) {
+        c->refused++;
+        return;
+    }
+    player *p = &c->players[index];
+    source_open(&p->source, m->handle, m->slot);
+    p->pcm = m->play.pcm;
+    p->samples = m->play.samples;
+    p->repeats = m->play.repeats;
+    p->at = p->played = 0;
+    list_add(&c->slot_players[p->source.slot], index, &p->source.next, &p->source.previous);
+    if (p->source.next != CORE_NOBODY) c->players[p->source.next].source.previous = index;
+    c->live++;
+}
+
+static inline void command_record(core *c, const command *m, int64_t now) {
+    uint32_t index = HANDLE_INDEX(m->handle);
+    if (index >= c->recording_count || c->recordings[index].state != STATE_FREE) {
+        c->refused++;
+        return;
+    }
+    recording *r = &c->recordings[index];
+    memset(r, 0, sizeof *r);
+    r->generation = HANDLE_GENERATION(m->handle);
+    r->state = STATE_OPEN;
+    r->slot = (uint8_t)(m->slot % CORE_SLOTS);
+    recording_begin(c, r, now);
+    list_add(&c->slot_recordings[r->slot], index, &r->next, &r->previous);
+    if (r->next != CORE_NOBODY) c->recordings[r->next].previous = index;
+    c->live++;
+}
+
+static inline void command_tracks(core *c, const command *m) {
+    recording *r = core_recording(c, m->handle);
+    if (!r || m->items.track > 1) return;
+    if (m->items.flags & ITEMS_FIRST) recording_untrack(c, r, m->items.track);
+    for (int i = 0; i < m->items.count; i++) recording_track(c, r, m->items.track, m->items.sources[i]);
+}
+
+static inline void command_stop_recording(core *c, const command *m, int64_t now) {
+    recording *r = core_recording(c, m->handle);
+    if (!r) return;
+    recording_untrack(c, r, 0);
+    recording_untrack(c, r, 1);
+    r->state = STATE_CLOSING;
+    r->end_ns = now;
+}
+
+static inline void core_command(core *c, const command *m, int64_t now) {
+    port *p;
+    source *s;
+    switch (m->kind) {
+    case COMMAND_OPEN_PORT: command_open_port(c, m, now); break;
+    case COMMAND_SET_SESSION: command_session(c, m, now); break;
+    case COMMAND_CLOSE_PORT: command_close_port(c, m, now); break;
+    case COMMAND_ROW: command_row(c, m, now); break;
+    case COMMAND_PLAY: command_play(c, m); break;
+    case COMMAND_STOP_PLAYER:
+        s = core_source(c, m->handle);
+        if (s && HANDLE_KIND(m->handle) == KIND_PLAYER) {
+            source_leave(c, s, m->handle, now);
+            player_free(c, (player *)s, 0);
+        }
+        break;
+    case COMMAND_DIGITS:
+        p = core_port(c, m->handle);
+        if (p && p->dtmf_send != DTMF_NONE)
+            for (int i = 0; i < m->digits.count; i++) dtmf_press(&p->dtmf_out, m->digits.events[i], DTMF_DIGIT);
+        break;
+    case COMMAND_RECORD: command_record(c, m, now); break;
+    case COMMAND_TRACKS: command_tracks(c, m); break;
+    case COMMAND_STOP_RECORDING: command_stop_recording(c, m, now); break;
+    default: c->refused++;
+    }
+}
+
+/* Take what was asked, at most COMMANDS_PER_TICK, but never half of a batch. */
+static inline void core_commands(core *c, int64_t now) {
+    command m;
+    uint32_t index;
+    while (ring_used(&c->returned) && ring_pop(&c->returned, &m)) {
+        memcpy(&index, &m, sizeof index);
+        block_return(c, index);
+    }
+    int open = 0;
+    for (int taken = 0; (taken < CORE_COMMANDS_PER_TICK || open) && ring_pop(&c->commands, &m); taken++) {
+        core_command(c, &m, now);
+        open = (m.kind == COMMAND_ROW || m.kind == COMMAND_TRACKS) && !(m.items.flags & ITEMS_LAST);
+    }
+}
+
+/* After the last tick: hand over what the recordings hold, as if they were stopped now. */
+static inline void core_finish_recordings(core *c, int64_t now) {
+    for (uint32_t i = 0; i < c->recording_count; i++) {
+        recording *r = &c->recordings[i];
+        if (r->state == STATE_FREE) continue;
+        if (r->state == STATE_OPEN) r->end_ns = now;
+        if (recording_finish(c, r, r->end_ns)) r->state = STATE_FREE;
+    }
+}
+
+/* ---- life ---------------------------------------------------------------------------------------------------------- */
+static void core_close(core *c) {
+    if (!c) return;
+    free(c->ports);
+    free(c->players);
+    free(c->recordings);
+    free(c->blocks);
+    free(c->free_blocks);
+    free(c->out);
+    free(c->rewire);
+    free(c->commands.records);
+    free(c->events.records);
+    free(c->written.records);
+    free(c->returned.records);
+    free(c);
+}
+
+static uint32_t power_of_two(uint32_t least) {
+    uint32_t n = 64;
+    while (n < least) n *= 2;
+    return n;
+}
+
+/* All memory that the core will ever have; pages are touched when they are first used. NULL if there is not enough. */
+static core *core_open(uint32_t ports, uint32_t players, uint32_t recordings, uint32_t thread, int64_t ntp_offset_ns) {
+    core *c = (core *)aligned_alloc(64, (sizeof(core) + 63) / 64 * 64);
+    if (!c) return NULL;
+    memset(c, 0, sizeof *c);
+    g711_setup();
+    c->thread = thread;
+    c->ntp_offset_ns = ntp_offset_ns;
+    c->port_count = ports;
+    c->player_count = players;
+    c->recording_count = recordings;
+    c->block_count = recordings * 2 + recordings / 2 + 64;
+    c->out_count = 2 * ports + CORE_HEARERS;
+    c->ports = (port *)calloc(ports, sizeof(port));
+    c->players = (player *)calloc(players, sizeof(player));
+    c->recordings = (recording *)calloc(recordings, sizeof(recording));
+    c->blocks = (block *)calloc(c->block_count, sizeof(block));
+    c->free_blocks = (uint32_t *)calloc(c->block_count, sizeof(uint32_t));
+    c->out = (datagram *)calloc(c->out_count, sizeof(datagram));
+    c->rewire = (uint32_t *)calloc(ports, sizeof(uint32_t));
+    int rings = ring_open(&c->commands, CORE_COMMANDS) & ring_open(&c->events, CORE_EVENTS) &
+                ring_open(&c->written, power_of_two(4 * recordings)) &
+                ring_open(&c->returned, power_of_two(c->block_count));
+    if (!c->ports || !c->players || !c->recordings || !c->blocks || !c->free_blocks || !c->out || !c->rewire || !rings) {
+        core_close(c);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < c->block_count; i++) c->free_blocks[i] = c->block_count - 1 - i;
+    c->free_count = c->block_count;
+    for (int i = 0; i < CORE_SLOTS; i++) c->slot_ports[i] = c->slot_players[i] = c->slot_recordings[i] = CORE_NOBODY;
+    return c;
+}
+
+#endif

@@ -1,0 +1,288 @@
+"""Doors to the single kernels of the media core, so that tests and benchmarks can hold them against their twins."""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+import socket
+
+cdef extern from "core.h" nogil:
+    void g711_setup()
+    void g711_encode(int law, const int16_t *pcm, uint8_t *out, int n)
+    void g711_decode(int law, const uint8_t *codes, int16_t *pcm, int n)
+
+    ctypedef struct rtp_header:
+        uint32_t timestamp, ssrc
+        uint16_t sequence, offset, length
+        uint8_t payload_type, marker
+    int rtp_parse(const uint8_t *data, size_t size, rtp_header *h)
+
+    ctypedef struct c_sequence "sequence":
+        uint32_t ssrc, first, highest, received, jitter
+    int sequence_receive(c_sequence *s, uint32_t ssrc, uint16_t number)
+    uint32_t sequence_lost(const c_sequence *s)
+    void sequence_arrival(c_sequence *s, uint32_t timestamp, uint32_t arrival)
+
+    void plc_conceal(const int16_t *last, int16_t *out, int run, int n)
+    void mix_add(int32_t *total, const int16_t *pcm, int32_t start, int32_t end, int n)
+    void mix_saturate(const int32_t *total, int16_t *pcm, int n)
+
+    ctypedef struct jitter_buffer:
+        uint32_t late, duplicate, concealed, skipped
+        uint8_t state, target, held
+    enum:
+        JITTER_FRAME, JITTER_PAYLOAD
+    void jitter_reset(jitter_buffer *j)
+    int jitter_put(jitter_buffer *j, uint32_t timestamp, const uint8_t *payload, int length, int64_t now)
+    int jitter_pop(jitter_buffer *j, uint8_t *frame, uint8_t blank, int64_t now)
+
+    ctypedef struct address:
+        uint8_t ip[16]
+        uint16_t port
+        uint8_t family
+    ctypedef struct source_policy:
+        address signalled, current
+    int policy_signal(source_policy *p, const address *remote)
+    void policy_relearn(source_policy *p)
+    int policy_receive(source_policy *p, const address *source, int expected, uint32_t ssrc, uint16_t number)
+    int policy_control(const source_policy *p, const address *source)
+    const address *policy_target(const source_policy *p)
+
+    ctypedef struct dtmf_payload:
+        uint8_t event, end, volume
+        uint16_t duration
+    ctypedef struct dtmf_news:
+        uint8_t began, ended, whole, began_event, ended_event
+        uint32_t duration
+    ctypedef struct dtmf_receiver:
+        uint8_t active
+    int dtmf_parse(const uint8_t *data, int length, dtmf_payload *out)
+    dtmf_news dtmf_receive(dtmf_receiver *r, const dtmf_payload *p, uint32_t timestamp, int64_t now)
+    dtmf_news dtmf_tick(dtmf_receiver *r, int64_t now)
+    ctypedef struct dtmf_sender:
+        pass
+    ctypedef struct dtmf_packet:
+        uint8_t send, marker, event, end
+        uint32_t duration, start
+    int dtmf_press(dtmf_sender *s, uint8_t event, uint32_t length)
+    void dtmf_release(dtmf_sender *s, uint8_t event, uint32_t length)
+    int dtmf_busy(const dtmf_sender *s)
+    dtmf_packet dtmf_next(dtmf_sender *s, uint32_t timestamp)
+
+    enum:
+        RTCP_MAX
+    ctypedef struct rtcp_report:
+        uint8_t has_sender, has_block, bye, fraction_lost
+        uint32_t ssrc, middle_ntp, highest, jitter, last_report, delay
+        int32_t lost
+    int rtcp_parse(const uint8_t *data, size_t size, uint32_t ours, rtcp_report *r)
+    ctypedef struct rtcp_own:
+        uint8_t has_sender, has_block, fraction_lost
+        uint32_t ssrc, timestamp, packets, octets, source, highest, jitter, last_report, delay
+        uint64_t ntp
+        int32_t lost
+        uint8_t cname[16]
+    int rtcp_write(uint8_t *data, const rtcp_own *o)
+
+g711_setup()
+
+
+def encode(int law, bytes pcm):
+    """16-bit linear PCM to G.711; law 0 is mu-law, 1 A-law."""
+    cdef int n = len(pcm) // 2
+    out = PyBytes_FromStringAndSize(NULL, n)
+    g711_encode(law, <const int16_t *><const char *>pcm, <uint8_t *><char *>out, n)
+    return out
+
+
+def decode(int law, bytes codes):
+    cdef int n = len(codes)
+    out = PyBytes_FromStringAndSize(NULL, n * 2)
+    g711_decode(law, <const uint8_t *><const char *>codes, <int16_t *><char *>out, n)
+    return out
+
+
+def parse(bytes data):
+    """(payload type, sequence, timestamp, ssrc, payload, marker), or None."""
+    cdef rtp_header h
+    if not rtp_parse(<const uint8_t *><const char *>data, len(data), &h):
+        return None
+    return (h.payload_type, h.sequence, h.timestamp, h.ssrc, data[h.offset : h.offset + h.length], bool(h.marker))
+
+
+def conceal(bytes last, int run):
+    out = PyBytes_FromStringAndSize(NULL, len(last))
+    plc_conceal(<const int16_t *><const char *>last, <int16_t *><char *>out, run, len(last) // 2)
+    return out
+
+
+def mix(list row, int samples):
+    """One frame from (pcm bytes, gain before, gain now) of up to 8,000 samples."""
+    cdef int32_t total[8000]
+    cdef bytes pcm
+    cdef int start, end
+    assert samples <= 8000
+    memset(total, 0, sizeof(total))
+    for pcm, start, end in row:
+        assert len(pcm) == samples * 2
+        mix_add(total, <const int16_t *><const char *>pcm, start, end, samples)
+    out = PyBytes_FromStringAndSize(NULL, samples * 2)
+    mix_saturate(total, <int16_t *><char *>out, samples)
+    return out
+
+
+cdef class Sequence:
+    cdef c_sequence _s
+
+    def __cinit__(self):
+        memset(&self._s, 0, sizeof(self._s))
+
+    def receive(self, uint32_t ssrc, uint16_t number):
+        return sequence_receive(&self._s, ssrc, number)
+
+    def arrival(self, uint32_t timestamp, uint32_t at):
+        sequence_arrival(&self._s, timestamp, at)
+
+    @property
+    def state(self):
+        """(ssrc, first, highest, received, lost, jitter)."""
+        return self._s.ssrc, self._s.first, self._s.highest, self._s.received, sequence_lost(&self._s), self._s.jitter
+
+
+cdef class JitterBuffer:
+    cdef jitter_buffer _j
+
+    def __cinit__(self):
+        memset(&self._j, 0, sizeof(self._j))
+        jitter_reset(&self._j)
+
+    def put(self, uint32_t timestamp, bytes payload, int64_t now):
+        assert 0 < len(payload) <= JITTER_PAYLOAD
+        return jitter_put(&self._j, timestamp, <const uint8_t *><const char *>payload, len(payload), now)
+
+    def pop(self, uint8_t blank, int64_t now):
+        cdef uint8_t frame[JITTER_FRAME]
+        came = jitter_pop(&self._j, frame, blank, now)
+        return came, PyBytes_FromStringAndSize(<char *>frame, JITTER_FRAME) if came >= 0 else b""
+
+    @property
+    def state(self):
+        """(state, target, held, late, duplicate, concealed, skipped)."""
+        j = &self._j
+        return j.state, j.target, j.held, j.late, j.duplicate, j.concealed, j.skipped
+
+
+cdef void _address(address *out, source):
+    memset(out, 0, sizeof(address))
+    if source is not None:
+        packed = socket.inet_aton(source[0])
+        memcpy(out.ip, <const char *>packed, 4)
+        out.port, out.family = source[1], 4
+
+
+cdef class SourcePolicy:
+    cdef source_policy _p
+
+    def __cinit__(self):
+        memset(&self._p, 0, sizeof(self._p))
+
+    def signal(self, remote):
+        cdef address a
+        _address(&a, remote)
+        return bool(policy_signal(&self._p, &a))
+
+    def relearn(self):
+        policy_relearn(&self._p)
+
+    def receive(self, source, bint expected, uint32_t ssrc, uint16_t number):
+        cdef address a
+        _address(&a, source)
+        return policy_receive(&self._p, &a, expected, ssrc, number)
+
+    def control(self, source):
+        cdef address a
+        _address(&a, source)
+        return bool(policy_control(&self._p, &a))
+
+    @property
+    def target(self):
+        a = policy_target(&self._p)
+        return (".".join(str(a.ip[i]) for i in range(4)), a.port) if a.family else None
+
+
+def parse_event(bytes payload):
+    """(event, end, volume, duration), or None."""
+    cdef dtmf_payload p
+    if not dtmf_parse(<const uint8_t *><const char *>payload, len(payload), &p):
+        return None
+    return p.event, bool(p.end), p.volume, p.duration
+
+
+cdef list _told(dtmf_news news):
+    began, ended = [("began", news.began_event)], [("ended", news.ended_event, news.duration)]
+    if news.began and news.ended:
+        return began + ended if news.whole else ended + began
+    return began if news.began else ended if news.ended else []
+
+
+cdef class DtmfReceiver:
+    cdef dtmf_receiver _r
+
+    def __cinit__(self):
+        memset(&self._r, 0, sizeof(self._r))
+
+    def receive(self, bytes payload, uint32_t timestamp, int64_t now):
+        cdef dtmf_payload p
+        if not dtmf_parse(<const uint8_t *><const char *>payload, len(payload), &p):
+            return []
+        return _told(dtmf_receive(&self._r, &p, timestamp, now))
+
+    def tick(self, int64_t now):
+        return _told(dtmf_tick(&self._r, now))
+
+
+cdef class DtmfSender:
+    cdef dtmf_sender _s
+
+    def __cinit__(self):
+        memset(&self._s, 0, sizeof(self._s))
+
+    def press(self, uint8_t event, uint32_t length):
+        return bool(dtmf_press(&self._s, event, length))
+
+    def release(self, uint8_t event, uint32_t length):
+        dtmf_release(&self._s, event, length)
+
+    @property
+    def busy(self):
+        return bool(dtmf_busy(&self._s))
+
+    def next(self, uint32_t timestamp):
+        """(event, end, duration, timestamp, marker), or None."""
+        cdef dtmf_packet p = dtmf_next(&self._s, timestamp)
+        return (p.event, bool(p.end), p.duration, p.start, bool(p.marker)) if p.send else None
+
+
+def parse_reports(bytes data, uint32_t ours):
+    """(ssrc, middle ntp or None, block or None, bye) with the block's fields in order, or None."""
+    cdef rtcp_report r
+    if not rtcp_parse(<const uint8_t *><const char *>data, len(data), ours, &r):
+        return None
+    block = (ours, r.fraction_lost, r.lost, r.highest, r.jitter, r.last_report, r.delay) if r.has_block else None
+    return r.ssrc, r.middle_ntp if r.has_sender else None, block, bool(r.bye)
+
+
+def write_report(uint32_t ssrc, bytes cname, sender, block):
+    """``sender``: (ntp, timestamp, packets, octets) or None; ``block``: its seven fields or None."""
+    cdef uint8_t data[RTCP_MAX]
+    cdef rtcp_own o
+    memset(&o, 0, sizeof(o))
+    o.ssrc = ssrc
+    memcpy(o.cname, <const char *>cname, 16)
+    if sender is not None:
+        o.has_sender = 1
+        o.ntp, o.timestamp, o.packets, o.octets = sender
+    if block is not None:
+        o.has_block = 1
+        o.source, o.fraction_lost, o.lost, o.highest, o.jitter, o.last_report, o.delay = block
+    return PyBytes_FromStringAndSize(<char *>data, rtcp_write(data, &o))

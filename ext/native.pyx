@@ -1,0 +1,454 @@
+"""The native media core as Python sees it: commands in, events out, and the thread that runs it without the GIL.
+
+The core itself is C (``core.h`` and what it includes): it knows no Python object. One ``Core`` belongs to one media
+thread; its commands must all come from one Python thread (the ring has one writer), its blocks go to one reader.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+import socket
+from collections import deque
+
+from softswitch.media.engine import Digit, Latched, MediaResumed, MediaTimeout, PlayEnded, PortClosed, PortStats
+
+cdef extern from "socket_loop.h" nogil:
+    ctypedef struct address:
+        uint8_t ip[16]
+        uint16_t port
+        uint8_t family
+
+    enum:
+        COMMAND_OPEN_PORT, COMMAND_SET_SESSION, COMMAND_CLOSE_PORT, COMMAND_ROW, COMMAND_PLAY, COMMAND_STOP_PLAYER
+        COMMAND_DIGITS, COMMAND_RECORD, COMMAND_TRACKS, COMMAND_STOP_RECORDING
+        EVENT_LATCHED, EVENT_DIGIT, EVENT_TIMEOUT, EVENT_RESUMED, EVENT_PLAY_ENDED, EVENT_STATS, EVENT_CLOSED
+        ITEMS_PER_COMMAND, ITEMS_FIRST, ITEMS_LAST, BLOCK_NONE, BLOCK_SAMPLES, CORE_ROW, CORE_HEARERS, CORE_LATENESS
+        CORE_TAPS, PRIORITY_FIFO, PRIORITY_NICE, WIRE_CONNECT, WIRE_LEARN, KIND_PORT, KIND_PLAYER, KIND_RECORDING
+
+    ctypedef struct command_open:
+        uint64_t seed
+        int32_t rtp, rtcp
+        uint32_t ssrc, timestamp
+        uint16_t sequence
+        uint8_t cname[16]
+
+    ctypedef struct command_session:
+        address remote, rtcp
+        uint8_t codec, payload_type, dtmf_send, dtmf_receive, ptime, flags
+
+    ctypedef struct command_items:
+        uint64_t sources[4]
+        uint16_t gains[4]
+        uint8_t count, flags, track
+
+    ctypedef struct command_play:
+        const int16_t *pcm
+        uint32_t samples, repeats
+
+    ctypedef struct command_digits:
+        uint8_t count
+        uint8_t events[40]
+
+    ctypedef struct command:
+        uint32_t kind, slot
+        uint64_t handle
+        command_open open
+        command_session session
+        command_items items
+        command_play play
+        command_digits digits
+
+    ctypedef struct port_counters:
+        uint32_t received, sent, lost, late, duplicate, concealed, bad_source, bad_packet, remote_lost
+        float jitter, round_trip
+
+    ctypedef struct core_event:
+        uint64_t handle
+        uint16_t kind, detail
+        float seconds
+        address address
+        port_counters counters
+
+    ctypedef struct block_record:
+        uint64_t recording
+        uint32_t block, samples, last, missed
+
+    ctypedef struct block:
+        int16_t samples[1]
+
+    ctypedef struct port:
+        uint8_t wire, connected
+
+    ctypedef struct player:
+        pass
+
+    ctypedef struct recording:
+        pass
+
+    ctypedef struct datagram:
+        uint32_t port
+        uint16_t length
+        uint8_t channel
+        address to
+        uint8_t data[1500]
+
+    ctypedef struct ring:
+        pass
+
+    ctypedef struct core:
+        port *ports
+        block *blocks
+        datagram *out
+        uint32_t out_used, out_count, rewire_used, live, free_count, wake, port_count
+        uint32_t *rewire
+        ring commands, events, written, returned
+        uint64_t ticks, ring_full, out_full, pool_empty, slots_skipped, refused, icmp
+        uint64_t *lateness
+
+    core *core_open(uint32_t ports, uint32_t players, uint32_t recordings, uint32_t thread, int64_t ntp_offset_ns)
+    void core_close(core *c)
+    void core_commands(core *c, int64_t now)
+    void core_tick(core *c, int64_t now)
+    void core_finish_recordings(core *c, int64_t now)
+    int64_t monotonic_ns()
+    void core_receive(core *c, uint32_t index, int channel, const uint8_t *data, size_t size, const address *source,
+                      int64_t now)
+    int ring_push(ring *r, const void *records, uint32_t count)
+    int ring_pop(ring *r, void *record)
+    uint32_t ring_used(ring *r)
+    uint64_t HANDLE_INDEX(uint64_t handle)
+
+    ctypedef struct socket_loop:
+        int priority, timer_slack
+
+    socket_loop *socket_loop_open(core *c, int event_fd, int block_fd, int realtime)
+    void socket_loop_run(socket_loop *l)
+    void socket_loop_wake(socket_loop *l, int always)
+    void socket_loop_stop(socket_loop *l)
+    void socket_loop_close(socket_loop *l)
+
+
+DIGITS = "0123456789*#ABCD!"
+"""Telephone events by code (RFC 4733 section 3.2); the hook flash is written "!"."""
+
+ROW = CORE_ROW
+HEARERS = CORE_HEARERS
+TAPS = CORE_TAPS
+PORT = KIND_PORT
+PLAYER = KIND_PLAYER
+RECORDING = KIND_RECORDING
+
+
+cdef int write_address(address *out, object host_port) except -1:
+    memset(out, 0, sizeof(address))
+    if host_port is None:
+        return 0
+    cdef bytes packed
+    host, port = host_port
+    try:
+        packed = socket.inet_aton(host) if ":" not in host else socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+    except OSError:
+        raise ValueError(f"{host!r} is not a numeric address") from None
+    if not 0 <= port <= 65535:
+        raise ValueError(f"{port} is not a UDP port")
+    if len(packed) == 16 and packed[:12] == b"\0\0\0\0\0\0\0\0\0\0\xff\xff":
+        packed = packed[12:]
+    # The unspecified address and port 0 are how offers of old say "send nothing" (RFC 3264 sections 5.1 and 8.4).
+    if port == 0 or packed == bytes(len(packed)):
+        return 0
+    memcpy(out.ip, <const char *>packed, len(packed))
+    out.port = port
+    out.family = 4 if len(packed) == 4 else 6
+    return 0
+
+
+cdef object read_address(const address *a):
+    if a.family == 4:
+        return f"{a.ip[0]}.{a.ip[1]}.{a.ip[2]}.{a.ip[3]}", a.port
+    return socket.inet_ntop(socket.AF_INET6, PyBytes_FromStringAndSize(<const char *>a.ip, 16)), a.port
+
+
+cdef object read_stats(uint64_t handle, const port_counters *n):
+    return PortStats(
+        handle, n.received, n.sent, n.lost, n.late, n.duplicate, n.concealed, n.bad_source, n.bad_packet,
+        n.jitter, n.round_trip if n.round_trip >= 0 else None, n.remote_lost,
+    )
+
+
+cdef class Core:
+    """The media core of one thread. Raises ``MemoryError`` when its arenas cannot be had."""
+
+    cdef core *_core
+    cdef socket_loop *_loop
+    cdef object _backlog
+    cdef list _sent
+    cdef int64_t _ticked
+
+    def __cinit__(self, *, uint32_t ports, uint32_t players, uint32_t recordings, uint32_t thread, double ntp_offset):
+        self._core = core_open(ports, players, recordings, thread, <int64_t>(ntp_offset * 1e9))
+        if self._core == NULL:
+            raise MemoryError("no memory for the media core")
+        self._backlog = deque()
+        self._sent = []
+        self._ticked = -1
+
+    def __dealloc__(self):
+        socket_loop_close(self._loop)
+        core_close(self._core)
+
+    # Commands ---------------------------------------------------------------------------------------------------
+
+    cdef void _submit(self, command *commands, uint32_t count):
+        """Queue a batch; what finds the ring full waits on our side, in order."""
+        if self._backlog or not ring_push(&self._core.commands, commands, count):
+            self._backlog.append(PyBytes_FromStringAndSize(<const char *>commands, count * sizeof(command)))
+        if self._loop != NULL:
+            socket_loop_wake(self._loop, 0)
+
+    def flush(self):
+        """Move waiting commands into the ring; return whether none is left."""
+        cdef bytes batch
+        while self._backlog:
+            batch = self._backlog[0]
+            if not ring_push(&self._core.commands, <const char *>batch, <uint32_t>(len(batch) // sizeof(command))):
+                return False
+            self._backlog.popleft()
+        return True
+
+    def open_port(self, uint64_t handle, uint32_t slot, *, int rtp, int rtcp, uint32_t ssrc, uint16_t sequence,
+                  uint32_t timestamp, uint64_t seed, bytes cname):
+        cdef command m
+        memset(&m, 0, sizeof(m))
+        m.kind, m.slot, m.handle = COMMAND_OPEN_PORT, slot, handle
+        m.open.seed, m.open.rtp, m.open.rtcp = seed, rtp, rtcp
+        m.open.ssrc, m.open.sequence, m.open.timestamp = ssrc, sequence, timestamp
+        memcpy(m.open.cname, <const char *>cname, 16)
+        self._submit(&m, 1)
+
+    def set_session(self, uint64_t handle, *, object remote, object rtcp_remote, uint8_t codec, uint8_t payload_type,
+                    uint8_t dtmf_send, uint8_t dtmf_receive, uint8_t ptime, uint8_t flags, uint32_t timeout):
+        """``timeout`` in milliseconds, 0 for none. Raises ``ValueError`` for an address that is not numeric."""
+        cdef command m
+        memset(&m, 0, sizeof(m))
+        m.kind, m.slot, m.handle = COMMAND_SET_SESSION, timeout, handle
+        write_address(&m.session.remote, remote)
+        write_address(&m.session.rtcp, rtcp_remote)
+        m.session.codec, m.session.payload_type = codec, payload_type
+        m.session.dtmf_send, m.session.dtmf_receive = dtmf_send, dtmf_receive
+        m.session.ptime, m.session.flags = ptime, flags
+        self._submit(&m, 1)
+
+    cdef void _simple(self, uint32_t kind, uint64_t handle):
+        cdef command m
+        memset(&m, 0, sizeof(m))
+        m.kind, m.handle = kind, handle
+        self._submit(&m, 1)
+
+    def close_port(self, uint64_t handle):
+        self._simple(COMMAND_CLOSE_PORT, handle)
+
+    def stop_player(self, uint64_t handle):
+        self._simple(COMMAND_STOP_PLAYER, handle)
+
+    def stop_recording(self, uint64_t handle):
+        self._simple(COMMAND_STOP_RECORDING, handle)
+
+    cdef uint32_t _items(self, command *m, uint32_t kind, uint64_t handle, uint8_t track, list items):
+        """Write (source, gain) pairs as one batch; return how many commands that took. The caller bounds ``items``."""
+        cdef uint32_t used = 0, at = 0, i, n = <uint32_t>len(items)
+        while True:
+            memset(&m[used], 0, sizeof(command))
+            m[used].kind, m[used].handle = kind, handle
+            m[used].items.track = track
+            i = 0
+            while i < 4 and at < n:
+                m[used].items.sources[i], m[used].items.gains[i] = items[at]
+                i += 1
+                at += 1
+            m[used].items.count = i
+            used += 1
+            if at == n:
+                break
+        m[0].items.flags |= ITEMS_FIRST
+        m[used - 1].items.flags |= ITEMS_LAST
+        return used
+
+    def set_row(self, uint64_t handle, list row):
+        """``row``: at most ``ROW`` pairs of source handle and gain in Q12."""
+        cdef command m[17]  # CORE_ROW / ITEMS_PER_COMMAND is 16
+        assert len(row) <= CORE_ROW
+        self._submit(m, self._items(m, COMMAND_ROW, handle, 0, row))
+
+    def play(self, uint64_t handle, uint32_t slot, bytes pcm, uint32_t repeats):
+        """``pcm`` must be kept alive until the player has ended; ``repeats`` 0 is for ever."""
+        cdef command m
+        memset(&m, 0, sizeof(m))
+        m.kind, m.slot, m.handle = COMMAND_PLAY, slot, handle
+        m.play.pcm = <const int16_t *><const char *>pcm
+        m.play.samples, m.play.repeats = len(pcm) // 2, repeats
+        self._submit(&m, 1)
+
+    def send_digits(self, uint64_t handle, bytes events):
+        cdef command m
+        memset(&m, 0, sizeof(m))
+        m.kind, m.handle = COMMAND_DIGITS, handle
+        m.digits.count = min(len(events), 32)
+        memcpy(m.digits.events, <const char *>events, m.digits.count)
+        self._submit(&m, 1)
+
+    def record(self, uint64_t handle, uint32_t slot, list left, list right):
+        """Begin a recording with the tapped source handles of both tracks, all in one batch."""
+        cdef command m[7]
+        memset(&m[0], 0, sizeof(command))
+        m[0].kind, m[0].slot, m[0].handle = COMMAND_RECORD, slot, handle
+        self._submit(m, 1 + self._tracks(&m[1], handle, left, right))
+
+    def retrack(self, uint64_t handle, list left, list right):
+        cdef command m[6]
+        self._submit(m, self._tracks(m, handle, left, right))
+
+    cdef uint32_t _tracks(self, command *m, uint64_t handle, list left, list right):
+        cdef uint32_t used = self._items(m, COMMAND_TRACKS, handle, 0, [(source, 0) for source in left[:CORE_TAPS]])
+        return used + self._items(&m[used], COMMAND_TRACKS, handle, 1, [(source, 0) for source in right[:CORE_TAPS]])
+
+    # What comes back --------------------------------------------------------------------------------------------
+
+    def events(self):
+        """Take what happened: media events; a player that was stopped comes as its bare handle."""
+        cdef char record[64]
+        cdef core_event *e = <core_event *>record
+        cdef list found = []
+        self.flush()
+        while ring_pop(&self._core.events, record):
+            if e.kind == EVENT_STATS:
+                found.append(read_stats(e.handle, &e.counters))
+            elif e.kind == EVENT_DIGIT:
+                found.append(Digit(e.handle, DIGITS[e.detail], e.seconds))
+            elif e.kind == EVENT_LATCHED:
+                found.append(Latched(e.handle, read_address(&e.address)))
+            elif e.kind == EVENT_TIMEOUT:
+                found.append(MediaTimeout(e.handle, e.seconds))
+            elif e.kind == EVENT_RESUMED:
+                found.append(MediaResumed(e.handle))
+            elif e.kind == EVENT_PLAY_ENDED:
+                found.append(PlayEnded(e.handle) if e.detail else e.handle)
+            elif e.kind == EVENT_CLOSED:
+                found.append(PortClosed(e.handle, read_stats(e.handle, &e.counters)))
+        return found
+
+    def blocks(self):
+        """Take recorded blocks: (recording handle, stereo samples, last, blocks that an empty pool has cost)."""
+        cdef char record[64]
+        cdef char back[64]
+        cdef block_record *b = <block_record *>record
+        cdef list found = []
+        cdef bytes samples
+        while ring_pop(&self._core.written, record):
+            if b.block == BLOCK_NONE:
+                samples = bytes(b.samples * 4)
+            else:
+                samples = PyBytes_FromStringAndSize(
+                    <const char *>(<char *>self._core.blocks + <size_t>b.block * BLOCK_SAMPLES * 4), b.samples * 4)
+                memset(back, 0, 64)
+                memcpy(back, &b.block, 4)
+                ring_push(&self._core.returned, back, 1)
+            found.append((b.recording, samples, bool(b.last), b.missed))
+        return found
+
+    def counters(self):
+        """Counters of the core itself, read without synchronisation: each is a moment old at worst."""
+        return {
+            "ticks": self._core.ticks,
+            "ring_full": self._core.ring_full,
+            "out_full": self._core.out_full,
+            "pool_empty": self._core.pool_empty,
+            "slots_skipped": self._core.slots_skipped,
+            "refused": self._core.refused,
+            "icmp": self._core.icmp,
+        }
+
+    def lateness(self):
+        """How late the ticks began: counts by class, class i is below 2**i microseconds."""
+        return [self._core.lateness[i] for i in range(CORE_LATENESS)]
+
+    # The virtual driver -----------------------------------------------------------------------------------------
+
+    def receive(self, uint32_t index, int channel, bytes data, object source, int64_t now):
+        """One datagram, in virtual time; what was due before it, and commands given before, take effect first."""
+        cdef address a
+        cdef size_t size = len(data)
+        write_address(&a, source)
+        self._advance((now - 1) // 1000000)
+        core_commands(self._core, now)
+        core_receive(self._core, index, channel, data, size, &a, now)
+        self._rewire()
+        if self._core.out_used > self._core.out_count // 4:
+            self._take()
+
+    cdef void _rewire(self):
+        cdef uint32_t i
+        cdef port *p
+        for i in range(self._core.rewire_used):
+            p = &self._core.ports[self._core.rewire[i]]
+            if p.wire & WIRE_CONNECT:
+                p.connected = 1
+            if p.wire & WIRE_LEARN:
+                p.connected = 0
+            p.wire = 0
+        self._core.rewire_used = 0
+
+    def run(self, int64_t until):
+        """Run all milliseconds up to ``until``; return the datagrams to send: (index, channel, address, bytes)."""
+        self._advance(until // 1000000)
+        self._take()
+        sent, self._sent = self._sent, []
+        return sent
+
+    cdef void _advance(self, int64_t last):
+        self.flush()
+        if self._ticked < 0:
+            self._ticked = last - 1
+        while self._ticked < last:
+            if not self._core.live and not ring_used(&self._core.commands):
+                self._ticked = last
+                break
+            self._ticked += 1
+            core_commands(self._core, self._ticked * 1000000)
+            core_tick(self._core, self._ticked * 1000000)
+            self._rewire()
+            if self._core.out_used > self._core.out_count // 4:
+                self._take()
+
+    cdef void _take(self):
+        cdef uint32_t i
+        cdef datagram *d
+        for i in range(self._core.out_used):
+            d = &self._core.out[i]
+            self._sent.append((d.port, d.channel, read_address(&d.to), PyBytes_FromStringAndSize(<const char *>d.data, d.length)))
+        self._core.out_used = 0
+
+    # The socket driver ------------------------------------------------------------------------------------------
+
+    def open_loop(self, int event_fd, int block_fd, bint realtime):
+        """Prepare ``run_loop``: it writes ``event_fd`` when there are events, ``block_fd`` for recorded blocks."""
+        self._loop = socket_loop_open(self._core, event_fd, block_fd, realtime)
+        if self._loop == NULL:
+            raise MemoryError("no memory for the media thread")
+
+    def run_loop(self):
+        """Be the media thread until ``stop_loop``; the GIL is not taken until then."""
+        with nogil:
+            socket_loop_run(self._loop)
+
+    def stop_loop(self):
+        socket_loop_stop(self._loop)
+
+    def finish_recordings(self):
+        """Hand over what running recordings hold; only when the thread has ended."""
+        core_finish_recordings(self._core, monotonic_ns())
+
+    def scheduling(self):
+        """What the running thread has obtained: its priority and whether timers are exact."""
+        name = {PRIORITY_FIFO: "SCHED_FIFO 20", PRIORITY_NICE: "nice -11"}.get(self._loop.priority, "normal")
+        return name, bool(self._loop.timer_slack)

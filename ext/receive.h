@@ -1,0 +1,176 @@
+/* One datagram into the core: judged, counted, relayed at once, recorded, or put into the jitter buffer. */
+#ifndef SOFTSWITCH_RECEIVE_H
+#define SOFTSWITCH_RECEIVE_H
+
+#include "row.h"
+
+enum { PAYLOAD_TYPE_CN = 13 }; /* RFC 3389: silence begins; nothing to play */
+
+static inline void port_tell(core *c, port *p, uint16_t kind, uint8_t sticky, float seconds) {
+    core_event e;
+    memset(&e, 0, sizeof e);
+    e.handle = port_handle(c, port_index(c, p));
+    e.kind = kind;
+    e.seconds = seconds;
+    if (kind == EVENT_LATCHED) e.address = p->policy.current;
+    if (core_tell(c, &e, 1)) p->sticky &= (uint8_t)~sticky;
+    else p->sticky |= sticky;
+}
+
+static inline void port_tell_digit(core *c, port *p, uint8_t event, uint32_t duration) {
+    core_event e;
+    memset(&e, 0, sizeof e);
+    e.handle = port_handle(c, port_index(c, p));
+    e.kind = EVENT_DIGIT;
+    e.detail = event;
+    e.seconds = (float)duration / 8000.0f;
+    p->sticky &= (uint8_t)~STICKY_DIGIT;
+    if (!core_tell(c, &e, 1)) {
+        p->sticky |= STICKY_DIGIT;
+        p->sticky_event = event;
+        p->sticky_duration = duration;
+    }
+}
+
+/* Report a digit once, and play it to those who hear this port through the mixer (a relay passes the packets). */
+static inline void port_digit_news(core *c, port *p, const dtmf_news *news) {
+    if (!news->began && !news->ended) return;
+    for (int i = 0; i < p->source.hearer_count; i++) {
+        port *listener = &c->ports[p->source.hearers[i]];
+        if (listener->mode != MODE_MIX || listener->dtmf_send == DTMF_NONE) continue;
+        if (news->ended && !news->whole) dtmf_release(&listener->dtmf_out, news->ended_event, news->duration);
+        if (news->began) dtmf_press(&listener->dtmf_out, news->began_event, 0);
+        if (news->whole) dtmf_release(&listener->dtmf_out, news->ended_event, news->duration);
+    }
+    if (news->ended) port_tell_digit(c, p, news->ended_event, news->duration);
+}
+
+static inline void receive_report(core *c, port *p, const uint8_t *data, size_t size, const address *from, int64_t now) {
+    if (from && !policy_control(&p->policy, from)) {
+        p->counters.bad_source++;
+        return;
+    }
+    rtcp_report r;
+    if (!rtcp_parse(data, size, p->ssrc, &r)) {
+        p->counters.bad_packet++;
+        return;
+    }
+    if (from) p->rtcp_heard = *from;
+    if (r.has_sender) {
+        p->their_report = r.middle_ntp;
+        p->their_report_ns = now;
+    }
+    if (r.has_block) {
+        p->counters.remote_lost = r.lost > 0 ? (uint32_t)r.lost : 0;
+        if (r.last_report) {
+            /* RFC 3550 section 6.4.1: A - LSR - DLSR, in 1/65536 s. */
+            uint32_t trip = (uint32_t)(ntp_time(c, now) >> 16) - r.last_report - r.delay;
+            if (trip < 60u << 16) p->counters.round_trip = (float)trip / 65536.0f;
+        }
+    }
+}
+
+/* Audio that came in `p`: to the recordings, the relays, and the jitter buffer if anyone needs it decoded. */
+static inline void receive_audio(core *c, port *p, const uint8_t *data, const rtp_header *h, int fresh, int64_t now) {
+    const uint8_t *payload = data + h->offset;
+    source_map(&p->source, h->timestamp, now, fresh, h->marker);
+    for (int i = 0; i < p->source.hearer_count; i++) {
+        port *listener = &c->ports[p->source.hearers[i]];
+        if (listener->mode == MODE_RELAY) relay_packet(c, p, listener, data, h, 0, now);
+    }
+    if (p->source.tap_count) {
+        int16_t pcm[JITTER_PAYLOAD];
+        for (int at = 0; at < h->length; at += JITTER_PAYLOAD) {
+            int n = h->length - at < JITTER_PAYLOAD ? h->length - at : JITTER_PAYLOAD;
+            g711_decode(p->codec, payload + at, pcm, n);
+            source_tap(c, &p->source, h->timestamp + (uint32_t)at, pcm, n);
+        }
+    }
+    if (!p->mixed_by) {
+        int keep = h->length < JITTER_PAYLOAD ? h->length : JITTER_PAYLOAD;
+        memcpy(p->last_payload, payload + h->length - keep, (size_t)keep);
+        p->last_length = (uint16_t)keep;
+        return;
+    }
+    if (fresh) jitter_flush(&p->jitter);
+    /* G.711 can be cut anywhere, so long packets are stored as frames. */
+    int step = h->length > JITTER_PAYLOAD ? CORE_FRAME : JITTER_PAYLOAD;
+    for (int at = 0; at < h->length; at += step)
+        jitter_put(&p->jitter, h->timestamp + (uint32_t)at, payload + at, h->length - at < step ? h->length - at : step, now);
+}
+
+/* Take one datagram of a port's socket. `from` is NULL when the socket is connected to the proven source. */
+static inline void core_receive(core *c, uint32_t index, int channel, const uint8_t *data, size_t size,
+                                const address *from, int64_t now) {
+    if (index >= c->port_count) return;
+    port *p = &c->ports[index];
+    if (p->source.state != STATE_OPEN) return;
+    if (channel == CHANNEL_RTCP || (rtp_is_rtcp(data, size) && data[0] >> 6 == 2)) {
+        receive_report(c, p, data, size, from, now);
+        return;
+    }
+    rtp_header h;
+    if (size > CORE_DATAGRAM || !rtp_parse(data, size, &h)) {
+        p->counters.bad_packet++;
+        return;
+    }
+    int event = h.payload_type == p->dtmf_receive && p->dtmf_receive != DTMF_NONE;
+    int expected = p->has_session && (event || h.payload_type == p->payload_type || h.payload_type == PAYLOAD_TYPE_CN);
+    if (from) {
+        int verdict = policy_receive(&p->policy, from, expected, h.ssrc, h.sequence);
+        if (verdict == POLICY_DROP) {
+            p->counters.bad_source++;
+            return;
+        }
+        if (verdict == POLICY_LATCHED) {
+            memset(&p->rtcp_heard, 0, sizeof p->rtcp_heard);
+            port_tell(c, p, EVENT_LATCHED, STICKY_LATCHED, 0.0f);
+        }
+        if (!p->connected) core_rewire(c, p, WIRE_CONNECT);
+    }
+    if (!expected) {
+        p->counters.bad_packet++;
+        return;
+    }
+    int order = sequence_receive(&p->sequence, h.ssrc, h.sequence);
+    if (order == SEQ_DUPLICATE) {
+        p->counters.duplicate++;
+        return;
+    }
+    if (order == SEQ_SUSPECT) {
+        p->counters.bad_packet++;
+        return;
+    }
+    int fresh = order == SEQ_FIRST || order == SEQ_RESTARTED;
+    if (fresh) {
+        p->epoch++;
+        p->expected_prior = p->received_prior = 0;
+        memset(&p->dtmf_in, 0, sizeof p->dtmf_in);
+    }
+    p->counters.received++;
+    p->heard_ns = now;
+    if (p->timed_out) {
+        p->timed_out = 0;
+        port_tell(c, p, EVENT_RESUMED, STICKY_RESUMED, 0.0f);
+    }
+    if (!(p->flags & SESSION_RECEIVES)) return;
+    if (event) {
+        dtmf_payload payload;
+        if (!dtmf_parse(data + h.offset, h.length, &payload)) {
+            p->counters.bad_packet++;
+            return;
+        }
+        for (int i = 0; i < p->source.hearer_count; i++) {
+            port *listener = &c->ports[p->source.hearers[i]];
+            if (listener->mode == MODE_RELAY) relay_packet(c, p, listener, data, &h, 1, now);
+        }
+        dtmf_news news = dtmf_receive(&p->dtmf_in, &payload, h.timestamp, now);
+        port_digit_news(c, p, &news);
+        return;
+    }
+    if (h.payload_type == PAYLOAD_TYPE_CN || h.length == 0) return;
+    sequence_arrival(&p->sequence, h.timestamp, (uint32_t)samples_of(now));
+    receive_audio(c, p, data, &h, fresh, now);
+}
+
+#endif

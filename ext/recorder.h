@@ -1,0 +1,186 @@
+/* The recorder: taps of sources, placed by time into half-second stereo blocks that another thread takes to disk.
+ *
+ * A recording holds two blocks, the one that is being completed and the next. A block is handed over BLOCK_REORDER
+ * samples after its end, so that a packet which comes late still finds its place. */
+#ifndef SOFTSWITCH_RECORDER_H
+#define SOFTSWITCH_RECORDER_H
+
+#include "core.h"
+
+#define MAP_EARLY_NS 10000000LL   /* how far the mapping may be off before it is moved */
+#define MAP_SPURT_NS 40000000LL   /* the same at the start of a talk-spurt */
+#define MAP_JUMP_NS 1000000000LL  /* beyond this the timestamps have jumped */
+enum { MAP_PACKETS = 128 };
+
+/* Fit the source's timeline to the clock: its `position` has come at `now`.
+ *
+ * The arrival of a stream's first packet anchors it. The least delayed packet tells the truth, so an earlier one moves
+ * the anchor at once, and a window in which all were later (the peer's clock is slow) moves it back. */
+static inline void source_map(source *s, uint32_t position, int64_t now, int restart, int spurt) {
+    if (s->mapped && !restart) {
+        int64_t late = now - (s->map_ns + (int32_t)(position - s->map_position) * JITTER_SAMPLE_NS);
+        if (late >= -MAP_EARLY_NS && late <= (spurt ? MAP_SPURT_NS : MAP_JUMP_NS)) {
+            if (late < s->map_early_ns) s->map_early_ns = late;
+            if (++s->map_count < MAP_PACKETS) return;
+            if (s->map_early_ns > MAP_EARLY_NS) s->map_ns += s->map_early_ns;
+            /* Keep the distance to the anchor small, so that it never wraps. */
+            s->map_ns += (int32_t)(position - s->map_position) * JITTER_SAMPLE_NS;
+            s->map_position = position;
+            s->map_early_ns = INT64_MAX;
+            s->map_count = 0;
+            return;
+        }
+    }
+    s->map_ns = now;
+    s->map_position = position;
+    s->map_early_ns = INT64_MAX;
+    s->map_count = 0;
+    s->mapped = 1;
+}
+
+static inline uint32_t block_take(core *c) {
+    if (!c->free_count) {
+        c->pool_empty++;
+        return BLOCK_NONE;
+    }
+    uint32_t index = c->free_blocks[--c->free_count];
+    memset(&c->blocks[index], 0, sizeof(block));
+    return index;
+}
+
+static inline void block_return(core *c, uint32_t index) {
+    if (index != BLOCK_NONE) c->free_blocks[c->free_count++] = index;
+}
+
+static inline int block_write(core *c, recording *r, uint32_t index, uint32_t samples, uint32_t last) {
+    block_record record;
+    memset(&record, 0, sizeof record);
+    record.recording = HANDLE(r - c->recordings, r->generation, KIND_RECORDING, c->thread);
+    record.block = index;
+    record.samples = samples;
+    record.last = last;
+    record.missed = r->missed += index == BLOCK_NONE && samples != 0;
+    return ring_push(&c->written, &record, 1);
+}
+
+/* Add samples to a track; what lies outside the two blocks is lost. */
+static inline void record_samples(core *c, recording *r, int track, int64_t at, const int16_t *pcm, int n) {
+    int64_t offset = at - (int64_t)r->base;
+    for (int i = 0; i < n;) {
+        int64_t place = offset + i;
+        if (place < 0) {
+            i = -place < n - i ? i + (int)-place : n;
+            continue;
+        }
+        if (place >= 2 * BLOCK_SAMPLES) return;
+        uint32_t index = r->blocks[place >= BLOCK_SAMPLES];
+        int start = (int)(place % BLOCK_SAMPLES), run = BLOCK_SAMPLES - start;
+        if (run > n - i) run = n - i;
+        if (index != BLOCK_NONE) {
+            int16_t *out = c->blocks[index].samples + 2 * start + track;
+            for (int k = 0; k < run; k++) {
+                int32_t x = out[2 * k] + pcm[i + k];
+                x = x > 32767 ? 32767 : x;
+                out[2 * k] = (int16_t)(x < -32768 ? -32768 : x);
+            }
+        }
+        i += run;
+    }
+}
+
+/* Give n samples, the first at `position` of the source's timeline, to all recordings that tap it. */
+static inline void source_tap(core *c, source *s, uint32_t position, const int16_t *pcm, int n) {
+    int64_t heard = s->map_ns + (int32_t)(position - s->map_position) * JITTER_SAMPLE_NS;
+    for (int i = 0; i < s->tap_count; i++) {
+        recording *r = &c->recordings[s->taps[i] >> 1];
+        int64_t since = heard - r->start_ns;
+        int64_t at = since >= 0 ? since / JITTER_SAMPLE_NS : -((-since + JITTER_SAMPLE_NS - 1) / JITTER_SAMPLE_NS);
+        record_samples(c, r, s->taps[i] & 1, at, pcm, n);
+    }
+}
+
+static inline void source_untap(source *s, uint16_t tap) {
+    for (int i = 0; i < s->tap_count; i++)
+        if (s->taps[i] == tap) {
+            s->taps[i] = s->taps[--s->tap_count];
+            return;
+        }
+}
+
+static inline void recording_untrack(core *c, recording *r, int track) {
+    uint16_t tap = (uint16_t)((r - c->recordings) * 2 + track);
+    for (int i = 0; i < r->tap_count[track]; i++) {
+        source *s = core_source(c, r->taps[track][i]);
+        if (s) source_untap(s, tap);
+    }
+    r->tap_count[track] = 0;
+}
+
+static inline void recording_track(core *c, recording *r, int track, uint64_t handle) {
+    source *s = core_source(c, handle);
+    if (!s) return;
+    if (s->tap_count == CORE_TAPS || r->tap_count[track] == CORE_TAPS) {
+        c->refused++;
+        return;
+    }
+    for (int i = 0; i < r->tap_count[track]; i++)
+        if (r->taps[track][i] == handle) return;
+    s->taps[s->tap_count++] = (uint16_t)((r - c->recordings) * 2 + track);
+    r->taps[track][r->tap_count[track]++] = handle;
+}
+
+/* A source is gone: its handle is dead, so only our own list must forget it. */
+static inline void source_leave_recordings(core *c, source *s, uint64_t handle) {
+    while (s->tap_count) {
+        uint16_t tap = s->taps[--s->tap_count];
+        recording *r = &c->recordings[tap >> 1];
+        int track = tap & 1;
+        for (int i = 0; i < r->tap_count[track]; i++)
+            if (r->taps[track][i] == handle) {
+                r->taps[track][i] = r->taps[track][--r->tap_count[track]];
+                break;
+            }
+    }
+}
+
+static inline void recording_begin(core *c, recording *r, int64_t now) {
+    r->start_ns = now;
+    r->base = 0;
+    r->missed = 0;
+    r->blocks[0] = block_take(c);
+    r->blocks[1] = block_take(c);
+    r->tap_count[0] = r->tap_count[1] = 0;
+}
+
+/* Hand over what is complete. A full ring costs the block, never a wait. */
+static inline void recording_roll(core *c, recording *r, int64_t now) {
+    int64_t position = samples_of(now - r->start_ns);
+    while (position >= (int64_t)r->base + BLOCK_SAMPLES + BLOCK_REORDER) {
+        if (!block_write(c, r, r->blocks[0], BLOCK_SAMPLES, 0)) {
+            /* The writer is told later how much is missing, by a record without a block. */
+            if (r->blocks[0] == BLOCK_NONE) return;
+            block_return(c, r->blocks[0]);
+            r->blocks[0] = BLOCK_NONE;
+            c->ring_full++;
+            return;
+        }
+        r->blocks[0] = r->blocks[1];
+        r->blocks[1] = block_take(c);
+        r->base += BLOCK_SAMPLES;
+    }
+}
+
+/* Hand over all that is left and return 1, or 0 while the ring has no room. */
+static inline int recording_finish(core *c, recording *r, int64_t end_ns) {
+    recording_roll(c, r, end_ns);
+    int64_t left = samples_of(end_ns - r->start_ns) - (int64_t)r->base;
+    if (left > 2 * BLOCK_SAMPLES || ring_room(&c->written) < 2) return 0;
+    uint32_t first = left > BLOCK_SAMPLES ? BLOCK_SAMPLES : (uint32_t)left;
+    uint32_t second = (uint32_t)left - first;
+    block_write(c, r, r->blocks[0], first, second == 0);
+    if (second) block_write(c, r, r->blocks[1], second, 1);
+    else block_return(c, r->blocks[1]);
+    return 1;
+}
+
+#endif

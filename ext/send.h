@@ -1,0 +1,186 @@
+/* What leaves a port: one sequence, one timeline and one SSRC, whatever the audio is made of. */
+#ifndef SOFTSWITCH_SEND_H
+#define SOFTSWITCH_SEND_H
+
+#include "core.h"
+
+static inline int port_sends(const port *p) {
+    return p->has_session && p->flags & SESSION_SENDS && policy_target(&p->policy)->family != 0;
+}
+
+/* Samples that the next packet is later than the last one, by the clock and without what was rounded up before. */
+static inline int64_t port_elapsed(const port *p, int64_t now) { return samples_of(now - p->sent_ns) - p->excess; }
+
+/* Move the timeline to the packet that is to be sent now: by whole frames, at least by what the last packet held.
+ * Rounding is remembered, so that going in and out of a relay a thousand times does not let the timeline run ahead. */
+static inline void port_advance(port *p, int64_t now) {
+    if (p->ever_sent) {
+        int64_t due = port_elapsed(p, now);
+        int64_t frames = (due + CORE_FRAME / 2) / CORE_FRAME * CORE_FRAME;
+        int64_t step = frames > p->last_samples ? frames : p->last_samples;
+        int64_t excess = step - due;
+        p->excess = (int32_t)(excess > CORE_FRAME * 4 ? CORE_FRAME * 4 : excess);
+        p->timestamp += (uint32_t)step;
+    }
+    p->ever_sent = 1;
+    p->sent_ns = now;
+    p->last_samples = CORE_FRAME;
+}
+
+/* Write one RTP packet into `out`; `size` bytes of payload are copied. */
+static inline void port_packet(core *c, port *p, uint8_t payload_type, int marker, uint32_t timestamp,
+                               const uint8_t *payload, int size) {
+    if (!port_sends(p)) return;
+    datagram *d = core_out(c);
+    if (!d) return;
+    d->port = (uint32_t)(p - c->ports);
+    d->channel = CHANNEL_RTP;
+    d->to = *policy_target(&p->policy);
+    d->length = (uint16_t)(RTP_HEADER + size);
+    rtp_write(d->data, payload_type, marker, p->next_sequence, timestamp, p->ssrc);
+    memcpy(d->data + RTP_HEADER, payload, (size_t)size);
+    p->next_sequence++;
+    p->counters.sent++;
+    p->octets += (uint32_t)size;
+}
+
+static inline void port_flush(core *c, port *p) {
+    if (!p->packet_frames) return;
+    port_packet(c, p, p->payload_type, p->marker, p->packet_timestamp, p->packet, p->packet_frames * CORE_FRAME);
+    p->packet_frames = 0;
+    p->marker = 0;
+}
+
+/* Send one frame of linear audio; the timeline has been advanced to it. */
+static inline void port_audio(core *c, port *p, const int16_t *pcm) {
+    if (p->packet_frames == 0) p->packet_timestamp = p->timestamp;
+    g711_encode(p->codec, pcm, p->packet + p->packet_frames * CORE_FRAME, CORE_FRAME);
+    if (++p->packet_frames >= p->frames_per_packet) port_flush(c, p);
+}
+
+/* Send what the digit sender wants in this frame; return 1 if it takes the place of audio. */
+static inline int port_digits(core *c, port *p) {
+    if (!dtmf_busy(&p->dtmf_out)) return 0;
+    dtmf_packet d = dtmf_next(&p->dtmf_out, p->timestamp);
+    if (!d.send) return 0;
+    port_flush(c, p);
+    uint8_t payload[4];
+    dtmf_write(payload, d.event, d.end, d.duration);
+    if (p->dtmf_send != DTMF_NONE) port_packet(c, p, p->dtmf_send, d.marker, d.start, payload, 4);
+    p->marker = 1;
+    return 1;
+}
+
+static inline void relay_forget(port *listener) { listener->relay_from = CORE_NOBODY; }
+
+/* Pass one packet of `from` on to `listener`: sequence, timestamp, SSRC and payload type are ours, the rest the peer's. */
+static inline void relay_packet(core *c, port *from, port *listener, const uint8_t *data, const rtp_header *h, int event,
+                                int64_t now) {
+    if (!port_sends(listener) || dtmf_busy(&listener->dtmf_out)) {
+        relay_forget(listener);
+        return;
+    }
+    if (event && listener->dtmf_send == DTMF_NONE) {
+        listener->relay_sequence_offset--; /* the gap would look like a loss */
+        return;
+    }
+    if (h->length > CORE_DATAGRAM - RTP_HEADER) return;
+    uint32_t index = (uint32_t)(from - c->ports);
+    if (listener->relay_from != index || listener->relay_generation != from->source.generation ||
+        listener->relay_epoch != from->epoch) {
+        port_flush(c, listener);
+        port_advance(listener, now);
+        listener->relay_from = index;
+        listener->relay_generation = from->source.generation;
+        listener->relay_epoch = from->epoch;
+        listener->relay_sequence_offset = (uint16_t)(listener->next_sequence - h->sequence);
+        listener->relay_timestamp_offset = listener->timestamp - h->timestamp;
+        listener->relay_anchor = h->sequence;
+        listener->fresh = SEQ_WINDOW;
+        listener->marker = 1;
+    }
+    if (listener->fresh) {
+        /* Older than the anchor: its numbers were used by what was sent before. */
+        if ((int16_t)(h->sequence - listener->relay_anchor) < 0) return;
+        listener->fresh--;
+    }
+    datagram *d = core_out(c);
+    if (!d) return;
+    uint16_t sequence = (uint16_t)(h->sequence + listener->relay_sequence_offset);
+    uint32_t timestamp = h->timestamp + listener->relay_timestamp_offset;
+    d->port = (uint32_t)(listener - c->ports);
+    d->channel = CHANNEL_RTP;
+    d->to = *policy_target(&listener->policy);
+    d->length = (uint16_t)(RTP_HEADER + h->length);
+    rtp_write(d->data, event ? listener->dtmf_send : listener->payload_type, h->marker | listener->marker, sequence,
+              timestamp, listener->ssrc);
+    memcpy(d->data + RTP_HEADER, data + h->offset, h->length);
+    listener->marker = 0;
+    listener->counters.sent++;
+    listener->octets += h->length;
+    listener->sent_ns = now;
+    if ((int16_t)(sequence - listener->next_sequence) >= 0) {
+        listener->next_sequence = (uint16_t)(sequence + 1);
+        if (!event) {
+            listener->timestamp = timestamp;
+            listener->last_samples = h->length;
+        }
+    }
+}
+
+/* ---- RTCP ------------------------------------------------------------------------------------------------------- */
+static inline uint64_t ntp_time(const core *c, int64_t now) {
+    uint64_t ns = (uint64_t)(now + c->ntp_offset_ns);
+    return (ns / 1000000000u) << 32 | ((ns % 1000000000u) << 32) / 1000000000u;
+}
+
+/* RFC 3550 section 6.2: five seconds, spread over half to one and a half of it. */
+static inline int64_t report_interval(port *p) { return 2500000000LL + (int64_t)(port_random(p) % 5000000u) * 1000; }
+
+static inline address report_target(const port *p) {
+    address to = *policy_target(&p->policy);
+    if (p->rtcp_heard.family && address_same_host(&p->rtcp_heard, &to)) return p->rtcp_heard;
+    if (p->rtcp_remote.family && (!p->policy.current.family || address_equal(&p->policy.current, &p->policy.signalled)))
+        return p->rtcp_remote;
+    if (to.family) to.port++;
+    return to;
+}
+
+static inline void port_report(core *c, port *p, int64_t now) {
+    address to = report_target(p);
+    const sequence *s = &p->sequence;
+    if (!to.family || (!p->counters.sent && !s->started)) return;
+    datagram *d = core_out(c);
+    if (!d) return;
+    rtcp_own own;
+    memset(&own, 0, sizeof own);
+    own.ssrc = p->ssrc;
+    own.has_sender = p->counters.sent != p->sent_prior;
+    own.ntp = ntp_time(c, now);
+    own.timestamp = p->timestamp + (uint32_t)samples_of(now - p->sent_ns);
+    own.packets = p->counters.sent;
+    own.octets = p->octets;
+    p->sent_prior = p->counters.sent;
+    if (s->started) {
+        uint32_t expected = s->highest - s->first + 1;
+        int64_t due = (int64_t)expected - p->expected_prior, came = (int64_t)s->received - p->received_prior;
+        int64_t lost = due - came;
+        own.has_block = 1;
+        own.source = s->ssrc;
+        own.fraction_lost = due > 0 && lost > 0 ? (uint8_t)(lost * 256 / due > 255 ? 255 : lost * 256 / due) : 0;
+        own.lost = (int32_t)(expected - s->received);
+        own.highest = s->highest;
+        own.jitter = s->jitter >> 4;
+        own.last_report = p->their_report;
+        own.delay = p->their_report ? (uint32_t)((now - p->their_report_ns) * 65536 / 1000000000) : 0;
+        p->expected_prior = expected;
+        p->received_prior = s->received;
+    }
+    memcpy(own.cname, p->cname, RTCP_CNAME);
+    d->port = (uint32_t)(p - c->ports);
+    d->channel = CHANNEL_RTCP;
+    d->to = to;
+    d->length = (uint16_t)rtcp_write(d->data, &own);
+}
+
+#endif

@@ -1,0 +1,222 @@
+/* One millisecond of the core: the rooms of this slot are popped, mixed, recorded and reported. */
+#ifndef SOFTSWITCH_TICK_H
+#define SOFTSWITCH_TICK_H
+
+#include "receive.h"
+
+#define STATS_NS 1000000000LL
+
+static inline void list_add(uint32_t *first, uint32_t index, uint32_t *next, uint32_t *previous) {
+    *next = *first;
+    *previous = CORE_NOBODY;
+    *first = index;
+}
+
+#define LIST_REMOVE(table, first, index, member)                                             \
+    do {                                                                                     \
+        uint32_t after = (table)[index] member.next, before = (table)[index] member.previous; \
+        if (before == CORE_NOBODY) (first) = after;                                          \
+        else (table)[before] member.next = after;                                            \
+        if (after != CORE_NOBODY) (table)[after] member.previous = before;                   \
+    } while (0)
+
+/* ---- sources of this slot ----------------------------------------------------------------------------------------- */
+static inline void port_decode(core *c, port *p, int64_t now) {
+    (void)c;
+    uint8_t frame[CORE_FRAME];
+    source *s = &p->source;
+    int came = jitter_pop(&p->jitter, frame, g711_silence(p->codec), now);
+    s->has_frame = 1;
+    if (came > 0) {
+        g711_decode(p->codec, frame, s->pcm, CORE_FRAME);
+        memcpy(p->plc_last, s->pcm, sizeof s->pcm);
+        p->plc_run = 0;
+    } else if (p->plc_run < 3 && !p->dtmf_in.active) {
+        plc_conceal(p->plc_last, s->pcm, ++p->plc_run, CORE_FRAME);
+    } else {
+        p->plc_run = 4;
+        s->has_frame = 0;
+    }
+}
+
+static inline void player_free(core *c, player *p, int by_itself) {
+    uint32_t index = (uint32_t)(p - c->players);
+    core_event e;
+    memset(&e, 0, sizeof e);
+    e.handle = HANDLE(index, p->source.generation, KIND_PLAYER, c->thread);
+    e.kind = EVENT_PLAY_ENDED;
+    e.detail = (uint16_t)by_itself;
+    p->source.state = STATE_CLOSING;
+    if (!core_tell(c, &e, 1)) {
+        p->played = (uint32_t)by_itself; /* told at the next visit */
+        return;
+    }
+    LIST_REMOVE(c->players, c->slot_players[p->source.slot], index, .source);
+    p->source.state = STATE_FREE;
+    c->live--;
+}
+
+static inline void player_serve(core *c, player *p, int64_t now) {
+    source *s = &p->source;
+    if (s->state == STATE_CLOSING) {
+        player_free(c, p, (int)p->played);
+        return;
+    }
+    int filled = 0;
+    while (filled < CORE_FRAME && p->samples) {
+        uint32_t run = p->samples - p->at;
+        if (run > (uint32_t)(CORE_FRAME - filled)) run = (uint32_t)(CORE_FRAME - filled);
+        memcpy(s->pcm + filled, p->pcm + p->at, run * sizeof(int16_t));
+        filled += (int)run;
+        p->at += run;
+        if (p->at == p->samples) {
+            p->at = 0;
+            if (p->repeats && --p->repeats == 0) p->samples = 0;
+        }
+    }
+    memset(s->pcm + filled, 0, sizeof(int16_t) * (size_t)(CORE_FRAME - filled));
+    s->has_frame = filled != 0;
+    if (filled) {
+        source_map(s, p->played, now, 0, 1);
+        if (s->tap_count) source_tap(c, s, p->played, s->pcm, filled);
+        p->played += CORE_FRAME;
+    }
+}
+
+/* After the listeners have had the last frame. */
+static inline void player_retire(core *c, player *p, int64_t now) {
+    if (p->source.state != STATE_OPEN || p->samples) return;
+    uint32_t index = (uint32_t)(p - c->players);
+    source_leave(c, &p->source, HANDLE(index, p->source.generation, KIND_PLAYER, c->thread), now);
+    player_free(c, p, 1);
+}
+
+/* ---- listeners of this slot --------------------------------------------------------------------------------------- */
+static inline void port_mix(core *c, port *p, int64_t now) {
+    int settle = 0;
+    int16_t pcm[CORE_FRAME];
+    memset(c->sum, 0, sizeof c->sum);
+    for (int i = 0; i < p->row_count; i++) {
+        row_item *item = &p->row[i];
+        source *s = core_source(c, item->source);
+        if (s && s->has_frame) mix_add(c->sum, s->pcm, item->gain, item->target, CORE_FRAME);
+        item->gain = item->target;
+        settle |= item->target == 0;
+    }
+    mix_saturate(c->sum, pcm, CORE_FRAME);
+    port_audio(c, p, pcm);
+    if (settle) {
+        row_release(c, p);
+        row_claim(c, p, now);
+    }
+}
+
+static inline void port_send(core *c, port *p, int64_t now) {
+    int digits = dtmf_busy(&p->dtmf_out);
+    if (!digits && p->mode != MODE_MIX) return;
+    /* A relay has sent less than half a frame ago: this slot's frame would come too early. */
+    if (p->ever_sent && port_elapsed(p, now) < CORE_FRAME / 2) return;
+    port_advance(p, now);
+    relay_forget(p);
+    if (!port_digits(c, p) && p->mode == MODE_MIX) port_mix(c, p, now);
+}
+
+/* ---- housekeeping ------------------------------------------------------------------------------------------------- */
+static inline void port_count(port *p) {
+    port_counters *n = &p->counters;
+    n->lost = sequence_lost(&p->sequence);
+    n->late = p->jitter.late;
+    n->concealed = p->jitter.concealed;
+    n->jitter = (float)(p->sequence.jitter >> 4) / 8000.0f;
+}
+
+static inline int port_tell_stats(core *c, port *p, uint16_t kind, int urgent) {
+    core_event e;
+    memset(&e, 0, sizeof e);
+    port_count(p);
+    e.handle = port_handle(c, port_index(c, p));
+    e.kind = kind;
+    e.counters = p->counters;
+    return core_tell(c, &e, urgent);
+}
+
+static inline void port_free(core *c, port *p) {
+    /* The driver has let go of the sockets when `wire` is clear; only then may Python close them. */
+    if (p->wire || !port_tell_stats(c, p, EVENT_CLOSED, 1)) return;
+    uint32_t index = port_index(c, p);
+    LIST_REMOVE(c->ports, c->slot_ports[p->source.slot], index, .source);
+    p->source.state = STATE_FREE;
+    c->live--;
+}
+
+static inline void port_keep(core *c, port *p, int64_t now) {
+    if (p->dtmf_in.active) {
+        dtmf_news news = dtmf_tick(&p->dtmf_in, now);
+        port_digit_news(c, p, &news);
+    }
+    if (p->sticky) {
+        if (p->sticky & STICKY_LATCHED) port_tell(c, p, EVENT_LATCHED, STICKY_LATCHED, 0.0f);
+        if (p->sticky & STICKY_TIMEOUT) port_tell(c, p, EVENT_TIMEOUT, STICKY_TIMEOUT, (float)(now - p->heard_ns) / 1e9f);
+        if (p->sticky & STICKY_RESUMED) port_tell(c, p, EVENT_RESUMED, STICKY_RESUMED, 0.0f);
+        if (p->sticky & STICKY_DIGIT) port_tell_digit(c, p, p->sticky_event, p->sticky_duration);
+    }
+    if (!p->has_session) return;
+    if (p->flags & SESSION_RECEIVES && p->timeout_ms && !p->timed_out &&
+        now - p->heard_ns >= (int64_t)p->timeout_ms * 1000000) {
+        p->timed_out = 1;
+        policy_relearn(&p->policy);
+        core_rewire(c, p, WIRE_LEARN);
+        port_tell(c, p, EVENT_TIMEOUT, STICKY_TIMEOUT, (float)(now - p->heard_ns) / 1e9f);
+    }
+    if (now >= p->report_ns) {
+        port_report(c, p, now);
+        p->report_ns = now + report_interval(p);
+    }
+    if (now - p->stats_ns >= STATS_NS) {
+        p->stats_ns = now;
+        port_tell_stats(c, p, EVENT_STATS, 0);
+    }
+}
+
+/* Serve one millisecond; `now` is its nominal start, so that frames are exactly 20 ms apart. */
+static inline void core_tick(core *c, int64_t now) {
+    uint32_t slot = (uint32_t)(now / 1000000 % CORE_SLOTS);
+    c->ticks++;
+    for (uint32_t i = c->slot_ports[slot]; i != CORE_NOBODY; i = c->ports[i].source.next)
+        if (c->ports[i].source.state == STATE_OPEN && c->ports[i].mixed_by) port_decode(c, &c->ports[i], now);
+    for (uint32_t i = c->slot_players[slot], next; i != CORE_NOBODY; i = next) {
+        next = c->players[i].source.next;
+        player_serve(c, &c->players[i], now);
+    }
+    for (uint32_t i = c->slot_ports[slot], next; i != CORE_NOBODY; i = next) {
+        port *p = &c->ports[i];
+        next = p->source.next;
+        if (next != CORE_NOBODY) __builtin_prefetch(&c->ports[next]);
+        if (p->source.state == STATE_CLOSING) {
+            port_free(c, p);
+            continue;
+        }
+        port_send(c, p, now);
+        port_keep(c, p, now);
+    }
+    for (uint32_t i = c->slot_players[slot], next; i != CORE_NOBODY; i = next) {
+        next = c->players[i].source.next;
+        player_retire(c, &c->players[i], now);
+    }
+    for (uint32_t i = c->slot_recordings[slot], next; i != CORE_NOBODY; i = next) {
+        recording *r = &c->recordings[i];
+        next = r->next;
+        if (r->state == STATE_OPEN) {
+            recording_roll(c, r, now);
+        } else if (recording_finish(c, r, r->end_ns)) {
+            LIST_REMOVE(c->recordings, c->slot_recordings[r->slot], i, );
+            r->state = STATE_FREE;
+            c->live--;
+        }
+    }
+    /* Statistics alone wake their reader once a second. */
+    if (!c->wake && now - c->wake_ns >= STATS_NS && ring_used(&c->events)) c->wake = 1;
+    if (c->wake) c->wake_ns = now;
+}
+
+#endif

@@ -1,0 +1,41 @@
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+# Autovectorised for the baseline of the architecture: no -march, so that a wheel runs on every machine of its kind.
+FLAGS = [
+    "-O3",
+    "-std=gnu11",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fno-strict-aliasing",
+    "-Wall",
+    "-Wextra",
+    "-Wno-unused-function",
+    "-Wno-unused-parameter",
+    "-Wno-missing-field-initializers",
+]
+
+
+def extension(name: str) -> Extension:
+    return Extension(
+        f"softswitch.media.{name}",
+        [f"ext/{name}.pyx"],
+        include_dirs=["ext"],
+        depends=[
+            f"ext/{header}.h"
+            for header in (
+                "command", "core", "dtmf", "g711", "jitter", "mix", "plc", "receive", "recorder", "ring", "row", "rtcp",
+                "rtp", "send", "sequence", "socket_loop", "source_policy", "tick",
+            )
+        ],
+        extra_compile_args=FLAGS,
+    )  # fmt: skip
+
+
+setup(
+    ext_modules=cythonize(
+        [extension("native"), extension("kernels")],
+        build_dir="build/cython",
+        compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True},
+    )
+)

@@ -1,0 +1,166 @@
+"""The commands that may be asked of a running switch, by name.
+
+One table serves every edge: the control socket now, HTTP later. What a command
+does is the switch's affair (``Commands``); here stands how it is called and
+what is wrong with a bad call.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from softswitch.api.views import CallRow, ConversationView, EventRow, LadderView, PersonRow, ReloadView, StatusView
+from softswitch.errors import ConfigError, NoSuch, NotPermitted, NotPossible, SwitchError
+
+__all__ = ["COMMANDS", "BadRequest", "Command", "Commands", "Failure", "Parameter", "arguments", "failure"]
+
+
+class Commands(Protocol):
+    """What a switch can be asked. Failures are the errors of ``softswitch.errors``."""
+
+    async def status(self) -> StatusView: ...
+
+    async def people(self) -> list[PersonRow]: ...
+
+    async def calls(self, finished: int) -> list[CallRow]:
+        """Return the running calls, oldest first, then the latest ``finished`` ones that are over."""
+        ...
+
+    async def show(self, conversation: str, language: str) -> ConversationView:
+        """Return one conversation with its timeline. Raises NoSuch."""
+        ...
+
+    async def trace(self, conversation: str) -> LadderView:
+        """Return the SIP messages of one conversation. Raises NoSuch when they are gone from memory."""
+        ...
+
+    async def reload(self, path: str | None, language: str) -> ReloadView:
+        """Read the configuration again and swap it in. Raises ConfigError; then the old one stays in force."""
+        ...
+
+    async def stop(self) -> None:
+        """Begin an orderly stop; returns at once."""
+        ...
+
+    def events(self, since: int | None) -> AsyncIterator[EventRow]:
+        """Yield events as they happen; with ``since``, first those of the journal with a higher number."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """``default`` None of a ``required`` parameter is never used."""
+
+    kind: type
+    about: str
+    default: object = None
+    required: bool = False
+    bounds: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """``call`` answers once; ``stream`` yields until the asker leaves. Exactly one of them is there."""
+
+    about: str
+    parameters: Mapping[str, Parameter]
+    call: Callable[..., Awaitable[Any]] | None = None
+    stream: Callable[..., AsyncIterator[Any]] | None = None
+
+
+class BadRequest(SwitchError):
+    """The request itself is wrong (HTTP 400)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error as it is told: an HTTP status, a sentence, and the lines of a refused configuration."""
+
+    code: int
+    message: str
+    problems: tuple[str, ...] = ()
+
+
+_LANGUAGE = Parameter(str, 'language of the sentences: "en" or "ru"', "en")
+_CONVERSATION = Parameter(str, "id of the conversation, or its beginning", required=True)
+
+COMMANDS: Mapping[str, Command] = MappingProxyType(
+    {
+        "status": Command("how the switch is", {}, call=lambda on: on.status()),
+        "people": Command("who is registered, from where, since when", {}, call=lambda on: on.people()),
+        "calls": Command(
+            "running calls",
+            {"finished": Parameter(int, "how many finished calls to add", 0, bounds=(0, 10_000))},
+            call=lambda on, finished: on.calls(finished),
+        ),
+        "show": Command(
+            "the timeline of one conversation",
+            {"conversation": _CONVERSATION, "language": _LANGUAGE},
+            call=lambda on, conversation, language: on.show(conversation, language),
+        ),
+        "trace": Command(
+            "the SIP messages of one conversation",
+            {"conversation": _CONVERSATION},
+            call=lambda on, conversation: on.trace(conversation),
+        ),
+        "reload": Command(
+            "read the configuration again",
+            {"path": Parameter(str, "another file than the one in force"), "language": _LANGUAGE},
+            call=lambda on, path, language: on.reload(path, language),
+        ),
+        "stop": Command("stop in an orderly way", {}, call=lambda on: on.stop()),
+        "events": Command(
+            "events as they happen",
+            {"since": Parameter(int, "number of the last event known", bounds=(0, 2**63 - 1))},
+            stream=lambda on, since: on.events(since),
+        ),
+    }
+)
+
+
+def arguments(command: Command, given: object) -> dict[str, object]:
+    """Return all arguments of a call with defaults filled in. Raises BadRequest saying what is wrong."""
+    if given is None:
+        given = {}
+    if not isinstance(given, dict):
+        raise BadRequest("params must be an object")
+    for name in given:
+        if name not in command.parameters:
+            near = difflib.get_close_matches(str(name), command.parameters, n=1)
+            raise BadRequest(f"unknown parameter {name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+    filled: dict[str, object] = {}
+    for name, parameter in command.parameters.items():
+        value = given.get(name)
+        if value is None:
+            if parameter.required:
+                raise BadRequest(f"parameter {name!r} is missing: {parameter.about}")
+            filled[name] = parameter.default
+            continue
+        # bool is an int to Python but not to the person who asks.
+        if type(value) is not parameter.kind:
+            raise BadRequest(f"parameter {name!r} must be of type {parameter.kind.__name__}")
+        if parameter.bounds and isinstance(value, int) and not parameter.bounds[0] <= value <= parameter.bounds[1]:
+            raise BadRequest(f"parameter {name!r} must be from {parameter.bounds[0]} to {parameter.bounds[1]}")
+        filled[name] = value
+    return filled
+
+
+def failure(error: Exception) -> Failure:
+    """Return an error as the asker is told; anything unforeseen is 500 and says no more than its kind."""
+    match error:
+        case BadRequest():
+            return Failure(400, str(error))
+        case NotPermitted():
+            return Failure(403, str(error))
+        case NoSuch():
+            return Failure(404, str(error))
+        case NotPossible():
+            return Failure(409, str(error))
+        case ConfigError():
+            return Failure(422, "the configuration was refused", tuple(str(one) for one in error.problems))
+        case _:
+            return Failure(500, f"internal error: {type(error).__name__}")

@@ -1,0 +1,160 @@
+"""What the commands answer: plain objects that are JSON as they stand.
+
+Instants are ISO 8601 texts in UTC, durations are seconds. A key is always
+there; what is not known is null or empty. New keys may be added, none changes
+its meaning: scripts read ``softswitch --json``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+__all__ = [
+    "CallRow",
+    "ConversationView",
+    "DeviceRow",
+    "EventRow",
+    "LadderEntry",
+    "LadderView",
+    "LegRow",
+    "MediaStatus",
+    "PersonRow",
+    "ReloadView",
+    "StatusView",
+    "TimelineLine",
+]
+
+
+class MediaStatus(TypedDict):
+    """``late_p99`` and ``late_max``: how late the media threads' ticks began, in seconds."""
+
+    threads: int
+    ports_open: int
+    ports_total: int
+    recordings: int
+    late_p99: float
+    late_max: float
+
+
+class StatusView(TypedDict):
+    """``warnings`` are sentences for a person; ``counters`` only ever grow."""
+
+    version: str
+    name: str
+    domain: str
+    config: str
+    pid: int
+    started: str
+    uptime: float
+    listening: list[str]
+    calls: int
+    people: int
+    registered: int
+    media: MediaStatus
+    counters: dict[str, int]
+    warnings: list[str]
+
+
+class DeviceRow(TypedDict):
+    """A registered contact; ``address`` is where it is reached, "192.0.2.7:5060"."""
+
+    contact: str
+    transport: str
+    address: str
+    user_agent: str
+    since: str
+    expires_in: float
+    reachable: bool
+
+
+class PersonRow(TypedDict):
+    """``state``: "talking" or "ringing" while in a call, else "reachable", "unreachable" or "offline"."""
+
+    extension: str
+    name: str
+    groups: list[str]
+    state: Literal["talking", "ringing", "reachable", "unreachable", "offline"]
+    devices: list[DeviceRow]
+
+
+class LegRow(TypedDict):
+    """``party`` is "person:101" or "trunk:provider"; times in seconds."""
+
+    leg: str
+    party: str
+    role: str
+    target: str
+    state: str
+    codec: str
+    ring: float
+    talk: float
+    hold: float
+    cause: str
+
+
+class CallRow(TypedDict):
+    """``state``: "arrived", "ringing", "talking", "on hold" or "ended"; ``result`` is empty until the end."""
+
+    id: str
+    started: str
+    state: str
+    caller: str
+    caller_name: str
+    called: str
+    answered_by: str
+    duration: float
+    talk: float
+    result: str
+    recording: str
+    legs: list[LegRow]
+
+
+class TimelineLine(TypedDict):
+    """``kind`` is the event's name, ``text`` a sentence in the language asked for, ``who`` the party it is about."""
+
+    at: str
+    kind: str
+    who: str
+    text: str
+
+
+class ConversationView(TypedDict):
+    call: CallRow
+    lines: list[TimelineLine]
+
+
+class LadderEntry(TypedDict):
+    """One SIP message: from ``source`` to ``target`` (columns of the ladder), credentials masked."""
+
+    at: str
+    source: str
+    target: str
+    summary: str
+    call_id: str
+    text: str
+
+
+class LadderView(TypedDict):
+    """``columns``: who takes part, the switch itself included, in the order to be drawn."""
+
+    id: str
+    columns: list[str]
+    entries: list[LadderEntry]
+
+
+class ReloadView(TypedDict):
+    """``changes``: one sentence each; ``warnings`` of the new file."""
+
+    path: str
+    changes: list[str]
+    warnings: list[str]
+
+
+class EventRow(TypedDict):
+    """One event: its number in the journal, and all other fields of its kind under ``data``."""
+
+    seq: int
+    at: str
+    kind: str
+    conversation: str | None
+    data: dict[str, Any]

@@ -1,0 +1,323 @@
+"""Call control: between the SIP stack, the media core and the journal, with the calls in the middle.
+
+One machine without I/O: bytes, media events and time go in, bytes to send come
+out. The shell that owns the sockets gives it what arrives and carries out what
+it returns; a simulation does the same under virtual time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from softswitch import events as facts
+from softswitch.calls.call import Call
+from softswitch.calls.desk import Attendant
+from softswitch.calls.office import MediaAddress, Office
+from softswitch.clock import Clock, Deadlines
+from softswitch.dialplan import numbers, plan
+from softswitch.dialplan.plan import Route
+from softswitch.dialplan.routes import Trunk
+from softswitch.errors import NoSuch
+from softswitch.events import Event
+from softswitch.ids import ConversationId, Ids
+from softswitch.media.engine import (
+    MediaEngine,
+    MediaEvent,
+    PlayEnded,
+    PortId,
+    RecordingEnded,
+    RecordingId,
+    SourceId,
+)
+from softswitch.sip.endpoint import Endpoint
+from softswitch.sip.events import (
+    Binding,
+    DialogState,
+    Ended,
+    Flow,
+    Identity,
+    Incoming,
+    Invite,
+    Output,
+    PutOnWire,
+    Reason,
+    Registered,
+    Reject,
+    SessionCommand,
+    SessionId,
+    Unregistered,
+)
+from softswitch.sip.message import Request, Response
+from softswitch.sip.parser import ParseError
+
+__all__ = ["Control"]
+
+SHUTDOWN = Reason(protocol="SIP", cause=503, text="Switch is stopping")
+
+
+class Control:
+    """The B2BUA. ``publish`` must have written an event where it survives before it returns.
+
+    Implements ``calls.call.Desk`` for its calls. Configuration is swapped by
+    assigning ``office``; running calls keep the one they began with.
+    """
+
+    def __init__(
+        self,
+        *,
+        office: Office,
+        endpoint: Endpoint,
+        engine: MediaEngine,
+        publish: Callable[[Event], object],
+        media_address: MediaAddress,
+        ids: Ids,
+        clock: Clock,
+    ) -> None:
+        self.office = office
+        self.engine = engine
+        self.ids = ids
+        self.endpoint = endpoint
+        self._publish = publish
+        self._media_address = media_address
+        self._clock = clock
+        self._calls: dict[ConversationId, Call] = {}
+        self._by_session: dict[SessionId, Call] = {}
+        self._by_source: dict[SourceId, Call] = {}
+        self._by_recording: dict[RecordingId, Call] = {}
+        self._attendants: dict[str, Callable[[], Attendant]] = {}
+        self._wakes: Deadlines[ConversationId] = Deadlines()
+        self._pending: deque[Output] = deque()
+        self._draining = False
+        self._now = clock.now()
+
+    # Inputs ----------------------------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, flow: Flow, now: float) -> list[PutOnWire]:
+        """Take a datagram."""
+        return self._run(self.endpoint.receive(data, flow, now), now)
+
+    def receive_message(self, message: Request | Response | ParseError, flow: Flow, now: float) -> list[PutOnWire]:
+        """Take one framed message of a stream."""
+        return self._run(self.endpoint.receive_message(message, flow, now), now)
+
+    def transport_failed(self, key: str, now: float) -> list[PutOnWire]:
+        return self._run(self.endpoint.transport_failed(key, now), now)
+
+    def flow_closed(self, flow: Flow, now: float) -> list[PutOnWire]:
+        return self._run(self.endpoint.flow_closed(flow, now), now)
+
+    def media(self, events: Sequence[MediaEvent], now: float) -> list[PutOnWire]:
+        """Take what the media core told."""
+        self._now = now
+        for event in events:
+            match event:
+                case RecordingEnded(recording=recording):
+                    call = self._by_recording.pop(recording, None)
+                case PlayEnded(source=source):
+                    call = self._by_source.pop(source, None)
+                case _:
+                    call = self._by_source.get(event.port)
+            if call is not None:
+                call.receive_media(event, now)
+        return self._run([], now)
+
+    def tick(self, now: float) -> list[PutOnWire]:
+        wire = self._run(self.endpoint.tick(now), now)
+        while (conversation := self._wakes.due(now)) is not None:
+            call = self._calls.get(conversation)
+            if call is not None:
+                call.tick(now)
+                wire += self._run([], now)
+        return wire
+
+    @property
+    def deadline(self) -> float | None:
+        """When ``tick`` is wanted next, in monotonic seconds."""
+        wishes = [at for at in (self.endpoint.deadline, self._wakes.next) if at is not None]
+        return min(wishes, default=None)
+
+    # Requests of people and programs ---------------------------------------------------------------------------------
+
+    def hang_up(self, conversation: ConversationId, now: float, reason: Reason | None = None) -> list[PutOnWire]:
+        """End a conversation. Raises ``NoSuch``."""
+        call = self._calls.get(conversation)
+        if call is None:
+            raise NoSuch("conversation", conversation)
+        self._now = now
+        call.hang_up(now, reason)
+        return self._run([], now)
+
+    def attend(self, number: str, attendant: Callable[[], Attendant]) -> None:
+        """Give each call to ``number`` to a program of its own, before the dial plan is asked.
+
+        ``number`` is as people dial it, or E.164.
+        """
+        self._attendants[number] = attendant
+
+    def act(self, action: Callable[[], object], now: float) -> list[PutOnWire]:
+        """Do something with a call outside of any input, an attendant's command say. Raises what ``action`` raises."""
+        self._now = now
+        action()
+        return self._run([], now)
+
+    def release(self, dialog: DialogState, now: float) -> list[PutOnWire]:
+        """Send BYE in a dialog of a process that died."""
+        return self._run(self.endpoint.release(dialog, now), now)
+
+    def drain(self, now: float, *, end_calls: bool) -> list[PutOnWire]:
+        """Take no new calls; with ``end_calls`` release the running ones too."""
+        self._now = now
+        self._draining = True
+        if end_calls:
+            for call in list(self._calls.values()):
+                call.hang_up(now, SHUTDOWN)
+        return self._run([], now)
+
+    @property
+    def calls(self) -> Sequence[Call]:
+        return list(self._calls.values())
+
+    # Outputs of the SIP stack ----------------------------------------------------------------------------------------
+
+    def _run(self, outputs: Sequence[Output], now: float) -> list[PutOnWire]:
+        """Carry out outputs, and what follows from them, until only bytes for the wire are left."""
+        self._now = now
+        self._pending.extend(outputs)
+        wire: list[PutOnWire] = []
+        while self._pending:
+            output = self._pending.popleft()
+            match output:
+                case PutOnWire():
+                    wire.append(output)
+                case Incoming():
+                    self._incoming(output, now)
+                case Registered() | Unregistered():
+                    self._registration(output, now)
+                case _:
+                    call = self._by_session.get(output.session)
+                    if isinstance(output, Ended):
+                        self._by_session.pop(output.session, None)
+                    if call is not None:
+                        call.receive(output, now)
+        return wire
+
+    def _incoming(self, incoming: Incoming, now: float) -> None:
+        trunk = self.office.plan.trunks.get(incoming.identity.name) if incoming.identity.kind == "trunk" else None
+        if self._draining or (trunk is not None and not self.free_lines(trunk)):
+            self.command(incoming.session, Reject(status=503, headers=(("Retry-After", "10"),)))
+            return
+        dialled = incoming.request.uri.user or ""
+        caller = self._number_of(incoming)
+        call = Call(self.ids.conversation(), self.office, self, incoming, caller, now)
+        self._calls[call.id] = call
+        self._by_session[incoming.session] = call
+        name = next((number for number in (dialled, self._e164(dialled)) if number in self._attendants), None)
+        if name is not None:
+            call.attend(self._attendants[name](), name)
+        else:
+            call.follow(self.route(incoming.identity, dialled), now)
+
+    def _number_of(self, incoming: Incoming) -> str:
+        """The caller as recorded: a person's extension, or the trunk's number in E.164 as far as it can be read."""
+        if incoming.identity.kind == "person":
+            return incoming.identity.name
+        user = incoming.caller[1].user or ""
+        return self._e164(user) or user
+
+    def _e164(self, number: str) -> str | None:
+        return numbers.e164(number, self.office.plan.country, self.office.plan.area)
+
+    def route(self, identity: Identity, dialled: str) -> Route:
+        """Ask the dial plan in force."""
+        return plan.route(self.office.plan, self.office.directory, identity.kind, identity.name, dialled)
+
+    def _registration(self, output: Registered | Unregistered, now: float) -> None:
+        binding = output.binding
+        contact = str(binding.contact)
+        if isinstance(output, Unregistered):
+            self.publish(facts.DeviceUnbound(person=binding.person, contact=contact, why=output.why))
+        elif output.change in ("reachable", "unreachable"):
+            self.publish(
+                facts.DeviceReachability(person=binding.person, contact=contact, reachable=output.change == "reachable")
+            )
+        else:
+            self.publish(
+                facts.DeviceBound(
+                    person=binding.person,
+                    contact=contact,
+                    transport=binding.flow.transport,
+                    remote_host=binding.flow.remote[0],
+                    remote_port=binding.flow.remote[1],
+                    local_host=binding.flow.local[0],
+                    local_port=binding.flow.local[1],
+                    call_id=binding.call_id,
+                    cseq=binding.cseq,
+                    expires_at=self._civil(binding.expires_at, now),
+                    registered_at=self._civil(binding.registered_at, now),
+                    user_agent=binding.user_agent,
+                    path=binding.path,
+                    refreshed=output.change == "refreshed",
+                )
+            )
+
+    def _civil(self, at: float, now: float) -> datetime:
+        return self._clock.utc() + timedelta(seconds=at - now)
+
+    # The desk: what calls need ---------------------------------------------------------------------------------------
+
+    def publish(self, event: Event) -> None:
+        self._publish(event)
+
+    def utc(self) -> datetime:
+        return self._clock.utc()
+
+    def invite(self, call: Call, invite: Invite) -> SessionId:
+        session, outputs = self.endpoint.invite(invite, self._now)
+        self._by_session[session] = call
+        self._pending.extend(outputs)
+        return session
+
+    def command(self, session: SessionId, command: SessionCommand) -> None:
+        self._pending.extend(self.endpoint.command(session, command, self._now))
+
+    def call_id(self, session: SessionId) -> str:
+        return self.endpoint.call_id(session)
+
+    def dialog(self, session: SessionId) -> str | None:
+        state = self.endpoint.dialog_state(session)
+        return None if state is None else json.dumps(asdict(state), separators=(",", ":"))
+
+    def bindings(self, person: str) -> Sequence[Binding]:
+        return self.endpoint.bindings(person)
+
+    def free_lines(self, trunk: Trunk) -> bool:
+        """Whether one more call may go through the trunk."""
+        if trunk.calls is None:
+            return True
+        return sum(call.uses(trunk.name) for call in self._calls.values()) < trunk.calls
+
+    def media_address(self, remote: str) -> tuple[str, str]:
+        return self._media_address(remote)
+
+    def owns_port(self, call: Call, port: PortId) -> None:
+        self._by_source[port] = call
+
+    def owns_source(self, call: Call, source: SourceId) -> None:
+        self._by_source[source] = call
+
+    def owns_recording(self, call: Call, recording: RecordingId) -> None:
+        self._by_recording[recording] = call
+
+    def released(self, media: SourceId) -> None:
+        self._by_source.pop(media, None)
+
+    def wake(self, call: Call, at: float | None) -> None:
+        self._wakes.set(call.id, at)
+
+    def closed(self, call: Call) -> None:
+        self._calls.pop(call.id, None)
+        self._wakes.set(call.id, None)

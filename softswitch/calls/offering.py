@@ -1,0 +1,48 @@
+"""What a device or a trunk is told when a call is offered to it: target, and who calls."""
+
+from __future__ import annotations
+
+from softswitch.dialplan.routes import Trunk
+from softswitch.directory.people import Person
+from softswitch.sip.events import Binding, Destination, Incoming, Invite
+from softswitch.sip.uri import Uri
+
+__all__ = ["to_device", "to_trunk"]
+
+ANONYMOUS = ("Anonymous", Uri(scheme="sip", user="anonymous", host="anonymous.invalid"))
+"""RFC 3323 section 4.1.1.3."""
+
+
+def to_device(incoming: Incoming, binding: Binding, person: Person, domain: str) -> Invite:
+    """Ring one device of a colleague. He is inside: the caller's identity is asserted to him (RFC 3325)."""
+    caller = ANONYMOUS if incoming.withheld else incoming.caller
+    return Invite(
+        target=binding.contact,
+        to=binding.flow,
+        caller=caller,
+        callee=(person.name, Uri(scheme="sip", user=person.extension, host=domain)),
+        offer=None,
+        asserted=None if incoming.withheld else caller,
+        max_forwards=_hops(incoming),
+    )
+
+
+def to_trunk(incoming: Incoming, trunk: Trunk, number: str, shown: tuple[str, Uri]) -> Invite:
+    """Call a number outside. Who asked for privacy is asserted to the provider alone (RFC 3325 section 9.3)."""
+    return Invite(
+        target=Uri(scheme="sip", user=number, host=trunk.host, port=trunk.port),
+        to=Destination(trunk.transport, trunk.host, trunk.port),
+        caller=ANONYMOUS if incoming.withheld else shown,
+        callee=("", Uri(scheme="sip", user=number, host=trunk.host)),
+        offer=None,
+        asserted=shown,
+        privacy=incoming.withheld,
+        account=trunk.name if trunk.user else None,
+        max_forwards=_hops(incoming),
+    )
+
+
+def _hops(incoming: Incoming) -> int:
+    # The count goes on across the two sides, or a loop through the switch would never end (RFC 3261 section 16.3).
+    hops = incoming.request.max_forwards
+    return max(0, (70 if hops is None else hops) - 1)

@@ -1,0 +1,34 @@
+"""The configuration as one immutable snapshot: a call keeps the one it began with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from softswitch.dialplan.routes import Plan
+from softswitch.directory.people import Directory
+from softswitch.media.engine import Codec, File, Tone
+
+__all__ = ["MediaAddress", "Office"]
+
+MediaAddress = Callable[[str], tuple[str, str]]
+"""From a peer's address to (address to bind, address to write into SDP): they differ behind a NAT."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """``record_all``: record each answered conversation unless a person says otherwise.
+
+    ``media_timeout``: seconds without a packet after which a call is ended.
+    ``music``: what a held party hears.
+    """
+
+    domain: str
+    directory: Directory
+    plan: Plan
+    codecs: tuple[Codec, ...]
+    recordings: Path
+    record_all: bool = True
+    media_timeout: float = 60.0
+    music: File | Tone = Tone((300.0,), level=-24.0)

@@ -1,0 +1,75 @@
+"""What a failed call was, in the words of the records, and what the caller is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from softswitch.sip.events import Cause, Reason
+
+__all__ = ["Failure", "best", "of_status"]
+
+Result = Literal["busy", "declined", "no answer", "unreachable", "no such number", "refused", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """``status`` goes to the caller, ``reason`` beside it (RFC 3326), ``result`` into the record."""
+
+    result: Result
+    status: int
+    reason: Reason | None = None
+
+
+UNREACHABLE = Failure(
+    result="unreachable", status=480, reason=Reason(protocol="Q.850", cause=20, text="Subscriber absent")
+)
+NO_ANSWER = Failure(result="no answer", status=480, reason=Reason(protocol="Q.850", cause=19, text="No answer"))
+
+
+def of_status(status: int, cause: Cause) -> Failure:
+    """Read one device's or trunk's refusal. 603 stays 603: a decline is not a prohibition."""
+    if cause is Cause.NO_RESPONSE:
+        return UNREACHABLE
+    match status:
+        case 486 | 600:
+            return Failure(result="busy", status=status)
+        case 603 | 607 | 608:
+            return Failure(result="declined", status=status)
+        case 404 | 410 | 484 | 604:
+            return Failure(result="no such number", status=status)
+        case 408:
+            return NO_ANSWER
+        case 480 | 430 | 503:
+            return Failure(result="unreachable", status=480)
+        case 401 | 402 | 403 | 407:
+            # Our own trouble with a provider is none of the caller's business.
+            return Failure(result="refused", status=403)
+        case 488 | 606 | 415 | 420:
+            return Failure(result="failed", status=488)
+        case _ if 300 <= status < 400:
+            return Failure(result="failed", status=480)
+        case _ if status >= 600:
+            return Failure(result="declined", status=status)
+        case _:
+            return Failure(result="failed", status=500 if status >= 500 else 480)
+
+
+_RANK: dict[Result, int] = {
+    "declined": 0,
+    "busy": 1,
+    "no answer": 2,
+    "no such number": 3,
+    "refused": 4,
+    "failed": 5,
+    "unreachable": 6,
+}
+
+
+def best(failures: Iterable[Failure]) -> Failure:
+    """Choose among several devices' refusals what tells the caller most (RFC 3261 section 16.7 step 6).
+
+    What a human did outranks what a machine did; a sixth-class answer outranks all.
+    """
+    return min(failures, key=lambda f: (f.status < 600, _RANK[f.result]), default=UNREACHABLE)

@@ -1,0 +1,73 @@
+"""The recording of one conversation: begun at the answer, finished when somebody leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from softswitch.calls.desk import Desk
+from softswitch.calls.leg import Leg
+from softswitch.calls.office import Office
+from softswitch.errors import NotPossible
+from softswitch.events import Event, RecordingFailed, RecordingFinished, RecordingStarted
+from softswitch.ids import ConversationId
+from softswitch.media.engine import RecordingEnded, RecordingId, Track
+from softswitch.mixer.roles import Role
+
+__all__ = ["ConversationRecording", "wanted"]
+
+SIDES = {Role.CUSTOMER: Track.LEFT, Role.AGENT: Track.RIGHT}
+"""Between colleagues the caller has the customer's role, and so the left channel."""
+
+
+def wanted(office: Office, talkers: Iterable[Leg]) -> bool:
+    """Whether these two are recorded: a person's own setting goes before the office's, and yes before no."""
+    people = office.directory.people
+    wishes = {people[leg.name].record for leg in talkers if leg.party.startswith("person:") and leg.name in people} - {
+        None
+    }
+    return True in wishes or (not wishes and office.record_all)
+
+
+class ConversationRecording:
+    """``path`` is relative to the recordings folder. Owned by its call; ``publish`` adds the conversation."""
+
+    def __init__(self, desk: Desk, publish: Callable[[Event], None]) -> None:
+        self._desk, self._publish = desk, publish
+        self._id: RecordingId | None = None
+        self._running = False
+        self.path = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether a file is still being written or closed."""
+        return self._id is not None
+
+    def start(
+        self, conversation: ConversationId, folder: Path, room: int, talkers: Iterable[Leg]
+    ) -> RecordingId | None:
+        """Record what each of the two says; a failure to begin is told, and the call goes on."""
+        self.path = f"{self._desk.utc():%Y-%m-%d}/{conversation}.wav"
+        tracks = {SIDES[leg.role]: [leg.media.port] for leg in talkers if leg.media is not None}
+        try:
+            self._id = self._desk.engine.record(room, tracks, folder / self.path)  # type: ignore[arg-type]
+        except NotPossible as error:
+            self._publish(RecordingFailed(path=self.path, error=str(error)))
+            return None
+        self._running = True
+        self._publish(RecordingStarted(path=self.path))
+        return self._id
+
+    def stop(self) -> None:
+        """Finish the file; ``ended`` follows. Harmless when nothing runs."""
+        if self._id is not None and self._running:
+            self._running = False
+            self._desk.engine.stop_recording(self._id)
+
+    def ended(self, event: RecordingEnded) -> None:
+        if event.recording != self._id:
+            return
+        self._id = None
+        if event.error is not None:
+            self._publish(RecordingFailed(path=self.path, error=event.error))
+        self._publish(RecordingFinished(path=self.path, duration=event.duration))

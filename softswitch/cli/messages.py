@@ -1,0 +1,212 @@
+"""What the command line says, in English and Russian. Every complaint ends with what to do next."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Literal
+
+__all__ = ["MESSAGES", "Language", "language_of", "say"]
+
+Language = Literal["en", "ru"]
+
+MESSAGES: dict[str, tuple[str, str]] = {
+    # Help.
+    "help": (
+        "A call-processing centre in one program: phones, providers, recordings, a journal, from one TOML file.\n\n"
+        "Begin with: softswitch check softswitch.toml, then: softswitch run",
+        "Центр обработки вызовов в одной программе: телефоны, провайдеры, записи и журнал — из одного TOML-файла.\n\n"
+        "Начните так: softswitch check softswitch.toml, затем: softswitch run",
+    ),
+    "help.run": ("Start the switch with FILE and stay in the foreground.", "Запустить станцию по файлу FILE."),
+    "help.check": (
+        "Check FILE: every mistake with its line and column.",
+        "Проверить FILE: все ошибки, со строкой и столбцом.",
+    ),
+    "help.reload": (
+        "Apply the changed configuration; calls go on.",
+        "Применить изменённую конфигурацию; разговоры продолжаются.",
+    ),
+    "help.stop": ("Stop the running switch.", "Остановить работающую станцию."),
+    "help.status": ("How the running switch is.", "Как себя чувствует станция."),
+    "help.people": ("Who is registered, from where and since when.", "Кто на связи, откуда и с каких пор."),
+    "help.calls": ("Running calls; --finished adds past ones.", "Идущие разговоры; --finished добавит прошедшие."),
+    "help.show": (
+        "The timeline of the conversation ID (its beginning is enough).",
+        "Ход разговора ID (достаточно начала).",
+    ),
+    "help.trace": ("The SIP ladder of the conversation ID.", "SIP-лестница разговора ID."),
+    "help.rebuild": (
+        "Compute all records anew from the journal, also while the switch runs.",
+        "Пересчитать все записи о разговорах по журналу, можно и при работающей станции.",
+    ),
+    "help.version": ("Print the version.", "Показать версию."),
+    "help.completion": (
+        "Print the completion script for SHELL (bash, zsh, fish).",
+        "Напечатать скрипт автодополнения для SHELL (bash, zsh, fish).",
+    ),
+    "help.reference": ("Print the configuration reference as Markdown.", "Напечатать справочник конфигурации."),
+    "option.json": ("Print JSON for scripts.", "Печатать JSON для скриптов."),
+    "option.color": ("Colours, or none; by default only on a terminal.", "Цвета; по умолчанию только в терминале."),
+    "option.lang": ("Language of messages.", "Язык сообщений."),
+    "option.config": (
+        "The office's file, to find the running switch by [softswitch.toml].",
+        "Файл офиса, по которому ищется станция [softswitch.toml].",
+    ),
+    "option.socket": ("The control socket itself, instead of --config.", "Управляющий сокет вместо --config."),
+    "option.finished": ("How many finished calls to add.", "Сколько прошедших разговоров добавить."),
+    "option.follow": ("Go on and print what happens.", "Не выходить и печатать происходящее."),
+    "option.messages": ("Print the whole SIP messages too.", "Печатать и сами SIP-сообщения."),
+    "option.file": ("Read this file from now on.", "Отныне читать этот файл."),
+    # Failures.
+    "error": ("error", "ошибка"),
+    "warning": ("warning", "предупреждение"),
+    "not_running": (
+        "no switch is running here ({why}: {path})",
+        "станция здесь не запущена ({why}: {path})",
+    ),
+    "not_running.next": (
+        "start it with: softswitch run {config}",
+        "запустите её: softswitch run {config}",
+    ),
+    "not_running.elsewhere": (
+        "or name its file: softswitch --config FILE {command}",
+        "или укажите её файл: softswitch --config FILE {command}",
+    ),
+    "no_config": ("there is no file {path}", "нет файла {path}"),
+    "no_config.next": (
+        "go to the office's folder or name the file: softswitch --config FILE {command}",
+        "перейдите в папку офиса или укажите файл: softswitch --config FILE {command}",
+    ),
+    "broken_config": (
+        "{path} is not readable as TOML, so the switch cannot be found by it",
+        "{path} не читается как TOML, по нему станцию не найти",
+    ),
+    "broken_config.next": ("see what is wrong: softswitch check {path}", "что не так: softswitch check {path}"),
+    "not_started": ("the switch could not start: {message}", "станция не запустилась: {message}"),
+    "not_started.next": (
+        "if another one is running (softswitch status), stop it; else change the address or folder in {path}",
+        "если работает другая (softswitch status), остановите её; иначе смените адрес или папку в {path}",
+    ),
+    "refused": ("{path} was refused: {count}", "{path} не принят: {count}"),
+    "refused.next": (
+        "correct the lines above; the old configuration stays in force",
+        "исправьте строки выше; в силе остаётся старая конфигурация",
+    ),
+    "refused.start": ("correct the lines above and try again", "исправьте строки выше и повторите"),
+    "command_failed": ("the switch refused: {message}", "станция отказала: {message}"),
+    "no_conversation": (
+        "there is no conversation {id}, or more than one begins so",
+        "нет разговора {id}, или так начинается не один",
+    ),
+    "no_conversation.next": (
+        "see the ids with: softswitch calls --finished 20",
+        "посмотрите номера: softswitch calls --finished 20",
+    ),
+    "no_trace": (
+        "the SIP messages of {id} are not in memory (any more)",
+        "SIP-сообщений разговора {id} в памяти нет",
+    ),
+    "no_trace.next": (
+        "its timeline is kept: softswitch show {id}",
+        "ход разговора хранится: softswitch show {id}",
+    ),
+    "no_records": ("there are no records yet at {path}", "записей ещё нет: {path}"),
+    "no_records.next": ("start the switch and make a call", "запустите станцию и позвоните"),
+    "failed": ("{message}", "{message}"),
+    "no_switch_here": (
+        "the control socket alone does not tell where the records are",
+        "по одному управляющему сокету записей не найти",
+    ),
+    "no_switch_here.next": ("name the office's file: --config FILE", "укажите файл офиса: --config FILE"),
+    "no_command": ("there is no command {name}", "нет команды {name}"),
+    # Reports.
+    "ok": ("{path} is right", "{path}: всё верно"),
+    "check.summary": (
+        "{people} people, {groups} groups, {trunks} trunks, {inbound} inbound and {outbound} outbound rules",
+        "сотрудников: {people}, групп: {groups}, транков: {trunks}, правил: {inbound} входящих и {outbound} исходящих",
+    ),
+    "passwords.title": ("New passwords (shown this once)", "Новые пароли (показаны один раз)"),
+    "passwords.kept": ("they are kept in {folder}", "они хранятся в {folder}"),
+    "passwords.phone": (
+        "settings of a phone: user = the extension, domain = {domain}, server = this machine ({listen})",
+        "настройки телефона: имя = внутренний номер, домен = {domain}, сервер = эта машина ({listen})",
+    ),
+    "starting": ("{name} starts: softswitch {version}, {listen}", "{name}: запуск softswitch {version}, {listen}"),
+    "reloaded": ("{path} is in force", "{path} в силе"),
+    "nothing_changed": ("nothing changed", "изменений нет"),
+    "stopping": ("the switch is stopping", "станция останавливается"),
+    "rebuilt": ("records computed anew from {events} events", "записи пересчитаны по событиям: {events}"),
+    "rebuilt.unread": (
+        "{unread} events were written by a newer version and are left as they are",
+        "событий от более новой версии, оставленных как есть: {unread}",
+    ),
+    "no_calls": ("no calls", "разговоров нет"),
+    "offline": ("the switch is not running; from the database:", "станция не запущена; из базы данных:"),
+    "following": ("what happens from now on (end with Ctrl-C):", "что происходит (закончить: Ctrl-C):"),
+    # Words of the tables.
+    "extension": ("ext", "номер"),
+    "name": ("name", "имя"),
+    "password": ("password", "пароль"),
+    "groups": ("groups", "группы"),
+    "state": ("state", "состояние"),
+    "address": ("address", "адрес"),
+    "device": ("device", "телефон"),
+    "since": ("since", "с"),
+    "expires": ("expires in", "истекает через"),
+    "id": ("id", "разговор"),
+    "started": ("started", "начало"),
+    "caller": ("caller", "кто"),
+    "called": ("called", "кому"),
+    "answered_by": ("answered by", "ответил"),
+    "duration": ("lasts", "длится"),
+    "result": ("result", "итог"),
+    "recording": ("recording", "запись"),
+    "version": ("version", "версия"),
+    "config": ("configuration", "конфигурация"),
+    "uptime": ("running for", "работает"),
+    "listening": ("listening on", "принимает на"),
+    "calls": ("calls", "разговоров"),
+    "registered": ("registered", "на связи"),
+    "of": ("{some} of {all}", "{some} из {all}"),
+    "media": ("media", "звук"),
+    "media.line": (
+        "{threads} threads, {open} of {total} ports, {recordings} recordings, ticks late by {p99} ms (p99)",
+        "потоков: {threads}, портов: {open} из {total}, записей: {recordings}, опоздание тактов {p99} мс (p99)",
+    ),
+    "counters": ("counters", "счётчики"),
+    "warnings": ("warnings", "предупреждения"),
+    "state.reachable": ("reachable", "на связи"),
+    "state.unreachable": ("unreachable", "не отвечает"),
+    "state.offline": ("offline", "нет связи"),
+    "state.talking": ("talking", "говорит"),
+    "state.ringing": ("ringing", "звонит"),
+    "state.arrived": ("arrived", "поступил"),
+    "state.on hold": ("on hold", "на удержании"),
+    "state.ended": ("ended", "завершён"),
+    "result.answered": ("answered", "отвечен"),
+    "result.busy": ("busy", "занято"),
+    "result.declined": ("declined", "отклонён"),
+    "result.no answer": ("no answer", "нет ответа"),
+    "result.unreachable": ("unreachable", "недоступен"),
+    "result.abandoned": ("abandoned", "брошен"),
+    "result.no such number": ("no such number", "нет такого номера"),
+    "result.refused": ("refused", "отказано"),
+    "result.failed": ("failed", "не удался"),
+    "result.switch died": ("switch died", "станция остановилась"),
+}
+"""By key: English, Russian."""
+
+
+def say(language: Language, key: str, **values: object) -> str:
+    """Return a message with its values filled in."""
+    return MESSAGES[key][language == "ru"].format_map(values)
+
+
+def language_of(environ: Mapping[str, str] = os.environ) -> Language:
+    """Return the language that the environment asks for, in the order of POSIX (XBD 8.2); English if it is not ours."""
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        value = environ.get(variable)
+        if value:
+            return "ru" if value.lower().startswith("ru") else "en"
+    return "en"

@@ -1,0 +1,148 @@
+"""The records of a switch that does not run, and the events of one that does, in words."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+
+from softswitch.api import present
+from softswitch.api.views import CallRow, ConversationView, EventRow
+from softswitch.cli.find import Found
+from softswitch.cli.messages import Language
+from softswitch.errors import NoSuch
+from softswitch.events import CallArrived, ConversationEnded, Event, LegOffered
+from softswitch.ids import ConversationId, LegId
+from softswitch.log import printable
+from softswitch.records.codec import VERSION, decode
+from softswitch.records.journey import journey
+from softswitch.records.query import Records
+from softswitch.records.rebuild import rebuild as rebuild_records
+from softswitch.records.sentences import told
+from softswitch.store.database import Database
+
+__all__ = ["Teller", "exist", "finished", "rebuild", "show"]
+
+DATABASE_FILE = "softswitch.db"
+
+
+def exist(found: Found) -> bool:
+    """Tell whether there are records to read: an office that never ran has none."""
+    return found.data is not None and (found.url is not None or (found.data / DATABASE_FILE).is_file())
+
+
+def finished(found: Found, limit: int) -> list[CallRow]:
+    """Return the latest conversations, the latest last. The records must exist, here and below."""
+    return asyncio.run(_finished(_open(found), limit))
+
+
+def show(found: Found, conversation: str, language: Language) -> ConversationView | None:
+    """Return the one conversation whose id begins so, or None."""
+    return asyncio.run(_show(_open(found), conversation, language, _names(found)))
+
+
+def rebuild(found: Found) -> tuple[int, int]:
+    """Compute all records anew; returns how many events were read, and how many could not be."""
+    assert found.data is not None
+    return asyncio.run(_rebuild(Database(found.url or found.data / DATABASE_FILE)))
+
+
+class Teller:
+    """Makes sentences of the events of a running switch; it remembers who is in each conversation."""
+
+    def __init__(self, language: Language, names: Mapping[str, str], running: Iterable[CallRow] = ()) -> None:
+        """``names`` gives people's names by extension; ``running`` are the calls whose beginning was missed."""
+        self._language, self._names = language, names
+        self._conversations = {row["id"]: _beginning(row) for row in running}
+
+    def tell(self, row: EventRow) -> Iterator[str]:
+        """Yield the line of one event; none for what is the machine's own affair."""
+        record = decode(_body(row))
+        if record is None or record.event is None:
+            return
+        key = row["conversation"] or ""
+        # Events of no conversation (a phone registers) have no past that explains them.
+        past = self._conversations.setdefault(key, []) if key else []
+        before = len(journey(past))
+        past.append(record.event)
+        for line in journey(past)[before:]:
+            yield printable(f"{told(line, self._language, self._names)}{f'  [{key}]' if key else ''}")
+        if isinstance(record.event, ConversationEnded):
+            self._conversations.pop(key, None)
+
+
+def _open(found: Found) -> Records:
+    assert found.data is not None
+    return Records.open(found.data, found.url)
+
+
+async def _finished(records: Records, limit: int) -> list[CallRow]:
+    try:
+        return [present.call_row(cdr) for cdr in reversed(await records.conversations(limit))]
+    finally:
+        await records.close()
+
+
+async def _show(
+    records: Records, beginning: str, language: Language, names: Mapping[str, str]
+) -> ConversationView | None:
+    try:
+        conversation = await records.find(beginning)
+        cdr, lines = await records.cdr(conversation), await records.timeline(conversation)
+    except NoSuch:
+        return None
+    finally:
+        await records.close()
+    return present.conversation_view(cdr, lines, language, names, datetime.now(UTC))
+
+
+async def _rebuild(database: Database) -> tuple[int, int]:
+    try:
+        rebuilt = await rebuild_records(database)
+    finally:
+        await database.close()
+    return rebuilt.events, rebuilt.unread
+
+
+def _names(found: Found) -> dict[str, str]:
+    """Return people's names by extension, as far as the office's file can be read."""
+    import tomllib
+
+    try:
+        people = tomllib.loads(found.config.read_text(encoding="utf-8-sig")).get("people", {})
+    except (OSError, ValueError, RecursionError):
+        return {}
+    tables = people.items() if isinstance(people, dict) else ()
+    return {key: str(one["name"]) for key, one in tables if isinstance(one, dict) and "name" in one}
+
+
+def _beginning(row: CallRow) -> list[Event]:
+    """Return as much of a call's beginning as says whose leg is which."""
+    past: list[Event] = []
+    for leg in row["legs"]:
+        conversation, name = ConversationId(row["id"]), LegId(leg["leg"])
+        if leg["role"] == "caller":
+            past.append(
+                CallArrived(
+                    conversation=conversation,
+                    leg=name,
+                    origin=leg["party"],
+                    caller=row["caller"],
+                    caller_name=row["caller_name"],
+                    called=row["called"],
+                    call_id="",
+                )
+            )
+        else:
+            offered = LegOffered(
+                conversation=conversation, leg=name, party=leg["party"], target=leg["target"], call_id=""
+            )
+            past.append(offered)
+    return past
+
+
+def _body(row: EventRow) -> str:
+    """Return the event as it stands in the journal."""
+    head = {"v": VERSION, "kind": row["kind"], "seq": row["seq"], "node": "", "at": row["at"]}
+    return json.dumps(head | {"conversation": row["conversation"]} | row["data"])

@@ -1,0 +1,180 @@
+"""The views as tables and lines for people (rich is imported here only)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from softswitch.api.views import CallRow, ConversationView, DeviceRow, PersonRow, StatusView
+from softswitch.cli.terminal import Terminal
+from softswitch.errors import Problem
+from softswitch.log import printable
+
+__all__ = ["calls", "clock", "conversation", "lasting", "passwords", "people", "problem", "status"]
+
+_STYLES = {
+    "talking": "green",
+    "reachable": "green",
+    "ringing": "yellow",
+    "on hold": "yellow",
+    "unreachable": "red",
+    "offline": "dim",
+    "ended": "dim",
+}
+
+
+def status(terminal: Terminal, view: StatusView) -> None:
+    media = view["media"]
+    rows = [
+        ("name", f"{view['name']} ({view['domain']})"),
+        ("version", f"{view['version']}, pid {view['pid']}"),
+        ("config", view["config"]),
+        ("uptime", lasting(view["uptime"])),
+        ("listening", ", ".join(view["listening"])),
+        ("calls", str(view["calls"])),
+        ("registered", terminal.say("of", some=view["registered"], all=view["people"])),
+        (
+            "media",
+            terminal.say(
+                "media.line",
+                threads=media["threads"],
+                open=media["ports_open"],
+                total=media["ports_total"],
+                recordings=media["recordings"],
+                p99=f"{media['late_p99'] * 1000:.2f}",
+            ),
+        ),
+    ]
+    table = _grid()
+    for key, value in rows:
+        table.add_row(Text(terminal.say(key), "bold"), Text(printable(value)))
+    counted = [f"{printable(name)}: {count}" for name, count in sorted(view["counters"].items()) if count]
+    if counted:
+        table.add_row(Text(terminal.say("counters"), "bold"), Text(", ".join(counted)))
+    for index, warning in enumerate(view["warnings"]):
+        table.add_row(Text(terminal.say("warnings") if not index else "", "bold"), Text(printable(warning), "yellow"))
+    terminal.console().print(table)
+
+
+def people(terminal: Terminal, rows: Sequence[PersonRow]) -> None:
+    table = _table(terminal, "extension", "name", "groups", "state", "address", "device", "since", "expires")
+    for row in rows:
+        # One line a device; the person's own columns stand in the first.
+        for index, device in enumerate(row["devices"] or [None]):
+            person = (row["extension"], row["name"], ", ".join(row["groups"])) if not index else ("", "", "")
+            state = row["state"] if not index else ""
+            table.add_row(
+                *(Text(printable(cell)) for cell in person),
+                Text(terminal.word("state", state) if state else "", _STYLES.get(state, "")),
+                *_device(device),
+            )
+    terminal.console().print(table)
+
+
+def _device(device: DeviceRow | None) -> list[Text]:
+    if device is None:
+        return [Text("")] * 4
+    address = f"{device['transport']} {device['address']}"
+    return [
+        Text(printable(address), "" if device["reachable"] else "red"),
+        Text(printable(device["user_agent"])[:40]),
+        Text(clock(device["since"])),
+        Text(lasting(device["expires_in"])),
+    ]
+
+
+def calls(terminal: Terminal, rows: Sequence[CallRow]) -> None:
+    if not rows:
+        terminal.print(terminal.say("no_calls"))
+        return
+    table = _table(terminal, "id", "started", "state", "caller", "called", "answered_by", "duration", "result")
+    for row in rows:
+        caller = f"{row['caller']} {row['caller_name']}" if row["caller_name"] else row["caller"]
+        cells = (
+            row["id"],
+            clock(row["started"]),
+            row["state"],
+            caller,
+            row["called"],
+            row["answered_by"].removeprefix("person:"),
+            lasting(row["duration"]),
+            terminal.word("result", row["result"]),
+        )
+        texts = [Text(printable(cell)) for cell in cells]
+        texts[2] = Text(terminal.word("state", row["state"]), _STYLES.get(row["state"], ""))
+        table.add_row(*texts)
+    terminal.console().print(table)
+
+
+def conversation(terminal: Terminal, view: ConversationView) -> None:
+    """Print a conversation's head and its timeline, a sentence a line."""
+    call = view["call"]
+    head = [
+        ("id", call["id"]),
+        ("caller", f"{call['caller']} {call['caller_name']}".strip()),
+        ("called", call["called"]),
+        ("started", clock(call["started"])),
+        ("duration", lasting(call["duration"])),
+        ("result", terminal.word("result", call["result"]) or terminal.word("state", call["state"])),
+        ("recording", call["recording"]),
+    ]
+    table = _grid()
+    for key, value in head:
+        if value:
+            table.add_row(Text(terminal.say(key), "bold"), Text(printable(value)))
+    console = terminal.console()
+    console.print(table)
+    console.print()
+    for line in view["lines"]:
+        console.print(Text.assemble((f"{clock(line['at'], date=False)}  ", "cyan"), printable(line["text"])))
+
+
+def passwords(terminal: Terminal, names: Mapping[str, str], made: Mapping[str, str]) -> None:
+    """Print passwords made just now, this once."""
+    table = _table(terminal, "extension", "name", "password")
+    for extension, password in made.items():
+        table.add_row(Text(extension), Text(printable(names.get(extension, ""))), Text(password, "bold"))
+    table.title = terminal.say("passwords.title")
+    table.title_justify = "left"
+    terminal.console().print(table)
+
+
+def problem(terminal: Terminal, found: Problem) -> str:
+    """Return one problem of a configuration as one line."""
+    where = f"{found.file}:{found.line}:{found.column}"
+    rest = str(found).removeprefix(where).removeprefix(" warning:").lstrip()
+    return printable(f"{where} {terminal.say(found.severity)}: {rest}")
+
+
+def clock(at: str, *, date: bool = True) -> str:
+    """Return an instant of a view in the machine's own time."""
+    try:
+        local = datetime.fromisoformat(at).astimezone()
+    except ValueError:
+        return printable(at)
+    return f"{local:%Y-%m-%d %H:%M:%S}" if date else f"{local:%H:%M:%S}"
+
+
+def lasting(seconds: float) -> str:
+    """Return a duration as 0:07, 12:34 or 1:02:03."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _table(terminal: Terminal, *columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for key in columns:
+        table.add_column(terminal.say(key), no_wrap=True)
+    return table
+
+
+def _grid() -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    return table

@@ -1,0 +1,119 @@
+"""What one key cannot know: clashes between keys, rules that are never reached, and things worth a warning."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+
+from softswitch.config.faults import Complaints
+from softswitch.config.positions import Path
+from softswitch.config.schema import (
+    InboundTable,
+    OutboundTable,
+    PersonTable,
+    RecordingTable,
+    RtpTable,
+    SipTable,
+    TrunkTable,
+)
+from softswitch.config.settings import Listener, Network
+from softswitch.config.values import numeric, show_duration
+from softswitch.config.words import shown
+from softswitch.dialplan import patterns
+
+__all__ = ["addresses", "check_numbers", "check_sockets", "check_trunks"]
+
+PORTS_PER_CALL = 4
+"""RTP and RTCP of two legs."""
+
+
+def check_sockets(sip: SipTable | None, rtp: RtpTable | None, recording: RecordingTable | None, to: Complaints) -> None:
+    """Find addresses that cannot be bound together and times that contradict each other."""
+    listen = sip.listen if sip is not None else ()
+    for index, one in enumerate(listen):
+        path: Path = ("sip", "listen", index)
+        other = next((earlier for earlier in listen[:index] if _overlap(earlier, one)), None)
+        if other is not None:
+            to.add(path, "listen_overlap", str(one), other=shown(str(other)))
+        if rtp is not None and one.transport == "udp" and rtp.ports[0] <= one.port <= rtp.ports[1]:
+            to.add(path, "listen_in_rtp", str(one), ports=shown("{}-{}".format(*rtp.ports)))
+        if 0 < one.port < 1024:
+            to.warn(path, "privileged", str(one), port=one.port)
+    if sip is not None and sip.expires_min > sip.expires:
+        found = show_duration(sip.expires_min)
+        to.add(("sip", "expires_min"), "expires_order", found, other=shown(show_duration(sip.expires)))
+    if rtp is not None:
+        if rtp.ports[0] < 1024:
+            to.warn(("rtp", "ports"), "privileged", port=rtp.ports[0])
+        calls = (rtp.ports[1] - rtp.ports[0] + 1) // PORTS_PER_CALL
+        if calls < 10:
+            to.warn(("rtp", "ports"), "few_calls", calls=calls)
+    if recording is not None and recording.keep is not None:
+        to.warn(("recording", "keep"), "keep_idle")
+
+
+def check_trunks(trunks: Mapping[str, TrunkTable], to: Complaints) -> None:
+    """Find trunks whose calls could not be told apart."""
+    taken: list[tuple[Network, str]] = []
+    for name, trunk in trunks.items():
+        for index, address in enumerate(addresses(trunk)):
+            network = ipaddress.ip_network(address)
+            other = next((owner for net, owner in taken if owner != name and _share(net, network)), None)
+            if other is not None:
+                place: Path = ("trunks", name, "addresses", index) if trunk.addresses else ("trunks", name, "server")
+                to.add(place, "same_address", address, other=other)
+            taken.append((network, name))
+
+
+def check_numbers(
+    people: Mapping[str, PersonTable],
+    inbound: Mapping[int, InboundTable],
+    outbound: Mapping[int, OutboundTable],
+    to: Complaints,
+) -> None:
+    """Find rules that an earlier one makes useless, and numbers that nobody can dial or show."""
+    for index, rule in inbound.items():
+        before = [at for at, one in inbound.items() if at < index and one.trunk in (None, rule.trunk)]
+        first = next((at for at in before if covers(inbound[at].number, rule.number)), None)
+        if first is not None:
+            line = to.line(("inbound", first))
+            to.warn(("inbound", index, "number"), "never_reached", rule.number, line=line)
+    for index, out in outbound.items():
+        first = next((at for at in outbound if at < index and covers(outbound[at].number, out.number)), None)
+        if first is not None:
+            line = to.line(("outbound", first))
+            to.warn(("outbound", index, "number"), "never_reached", out.number, line=line)
+        if out.caller is None and any(person.outside is None for person in people.values()):
+            to.warn(("outbound", index), "no_caller", at_key=True)
+        pattern = patterns.parse(out.number)
+        for extension in people:
+            if isinstance(pattern, patterns.Pattern) and not pattern.international and pattern.matches(extension):
+                to.warn(("outbound", index, "number"), "hidden", out.number, extension=extension, number=out.number)
+
+
+def covers(first: str, second: str) -> bool:
+    """Tell whether every number of pattern ``second`` fits ``first``, as far as that is plain to see."""
+    if first == second:
+        return True
+    pattern = patterns.parse(first)
+    # A number without wildcards is its own only member.
+    return isinstance(pattern, patterns.Pattern) and not set(second) & set("XZN[.") and pattern.matches(second)
+
+
+def addresses(trunk: TrunkTable) -> tuple[str, ...]:
+    """Return where the trunk's calls come from: what is written, and a numeric server."""
+    host = numeric(trunk.server[0])
+    return trunk.addresses if host is None or host in trunk.addresses else (*trunk.addresses, host)
+
+
+def _share(first: Network, second: Network) -> bool:
+    return first.version == second.version and first.overlaps(second)
+
+
+def _overlap(first: Listener, second: Listener) -> bool:
+    if (first.transport, first.port) != (second.transport, second.port) or first.port == 0:
+        return False
+    hosts = {first.host, second.host}
+    # Our own sockets set IPV6_V6ONLY, so "::" and "0.0.0.0" live side by side.
+    same_family = (":" in first.host) == (":" in second.host)
+    return len(hosts) == 1 or (same_family and bool(hosts & {"0.0.0.0", "::"}))

@@ -1,0 +1,209 @@
+"""The shape of the office's file: one model per table, unknown keys refused, every key described.
+
+The descriptions are the reference manual: ``config.reference`` prints them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from softswitch.config import kinds
+from softswitch.config.settings import Listener, Network
+from softswitch.directory.people import Role
+from softswitch.media.engine import Codec
+
+__all__ = [
+    "TABLES",
+    "AccountTable",
+    "GroupTable",
+    "InboundTable",
+    "OutboundTable",
+    "PersonTable",
+    "RecordingTable",
+    "RtpTable",
+    "SipTable",
+    "SwitchTable",
+    "Table",
+    "TrunkTable",
+]
+
+LOCAL_NETS: tuple[Network, ...] = tuple(
+    ipaddress.ip_network(net)
+    for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "fc00::/7", "fe80::/10", "::1/128")
+)
+"""RFC 1918, RFC 4193, link-local and loopback."""
+
+
+class Table(BaseModel):
+    """What all tables share; ``header`` is how the table is written, ``about`` what it is for."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
+    header: ClassVar[str] = ""
+    about: ClassVar[str] = ""
+
+
+class SwitchTable(Table):
+    header: ClassVar[str] = "[switch]"
+    about: ClassVar[str] = "The office as a whole. The only table that must be there."
+
+    name: kinds.Line = Field(description="The office's name, for people.")
+    domain: kinds.Domain = Field(
+        description="SIP domain of the office and realm of its passwords: when it changes, every phone registers anew."
+    )
+    language: kinds.LanguageWord = Field("en", description="Language of prompts, timelines and messages.")
+    timezone: kinds.Timezone = Field("UTC", description="Time zone of the office, by its name in the tz database.")
+    country: kinds.Country = Field("RU", description="Country whose rules read national numbers into +E.164.")
+    area: kinds.Area = Field("", description="Area code put before a number that is only complete within the town.")
+    data: kinds.FilePath = Field(
+        "var", description="Folder of the database, recordings and the control socket; relative to this file."
+    )
+    database: kinds.DatabaseUrl = Field(
+        "sqlite",
+        description='"sqlite" keeps one file in the data folder. A PostgreSQL URL may come from `{ env = "NAME" }`.',
+    )
+    music: kinds.FilePath | None = Field(
+        None, description="Sound file that a held party hears; without it a quiet melody of our own."
+    )
+
+
+class SipTable(Table):
+    header: ClassVar[str] = "[sip]"
+    about: ClassVar[str] = "Signalling: where phones and providers reach the switch."
+
+    listen: kinds.Listeners = Field(
+        (Listener("udp", "0.0.0.0", 5060), Listener("tcp", "0.0.0.0", 5060)),
+        description='Addresses to listen on, "transport:address:port"; IPv6 in brackets; port 0 takes a free one.',
+    )
+    public: kinds.Public = Field(
+        "auto",
+        description='Address told to peers outside `local_nets`. "auto" is the address of the interface that '
+        "reaches them; behind a router with NAT write its outer address.",
+    )
+    local_nets: kinds.Networks = Field(
+        LOCAL_NETS, description="Networks whose peers are told the inner address; the private ranges by default."
+    )
+    expires: kinds.Lifetime = Field(3600.0, description="Longest registration granted to a phone.")
+    expires_min: kinds.Refresh = Field(60.0, description="Shortest registration; a phone asking for less is told so.")
+    contacts: int = Field(10, ge=1, le=100, description="Phones that one person may have registered at a time.")
+    keep_alive: kinds.KeepAlive = Field(
+        10.0, description="How often a registered phone is asked whether it is there; after three silences it is not."
+    )
+    session_expires: kinds.SessionTimer = Field(
+        1800.0, description="A call whose peer does not refresh it for so long is ended (RFC 4028)."
+    )
+
+
+class RtpTable(Table):
+    header: ClassVar[str] = "[rtp]"
+    about: ClassVar[str] = "Sound: ports, codecs and the threads that carry it."
+
+    ports: kinds.Ports = Field((20000, 29999), description="UDP ports for sound, inclusive; a call takes four.")
+    codecs: kinds.Codecs = Field(
+        (Codec.PCMA, Codec.PCMU), description="Codecs offered, the best first; both sides may differ."
+    )
+    threads: kinds.Threads = Field(None, description='Media threads; "auto" is one less than the cores.')
+    timeout: kinds.Silence = Field(60.0, description="A call from which no sound packet comes for so long is ended.")
+
+
+class RecordingTable(Table):
+    header: ClassVar[str] = "[recording]"
+    about: ClassVar[str] = "Recordings: stereo WAV, the customer left, the employee right."
+
+    what: kinds.What = Field("all", description='"all" conversations or "none"; a person may differ.')
+    folder: kinds.FilePath = Field("recordings", description="Where files go; relative to the data folder.")
+    keep: kinds.Keep = Field(None, description='How long files stay, as "180d"; "forever" deletes none.')
+
+
+class PersonTable(Table):
+    header: ClassVar[str] = "[people.101]"
+    about: ClassVar[str] = (
+        "A person, known by the extension in the header; the phone registers with it and the password."
+    )
+
+    name: kinds.Line = Field(description="The person's name, shown to whom the person calls inside the office.")
+    password: kinds.Password = Field(
+        description='The phone\'s password: `{ env = "NAME" }`, `{ file = "path" }` (its first line; relative to this '
+        'file), or "generate" to have one made and shown at the first run. A literal works, with a warning.'
+    )
+    group: kinds.Groups = Field((), description="Group, or list of groups, that the person belongs to.")
+    role: kinds.RoleWord = Field(Role.EMPLOYEE, description='"employee", "head", "director" or "admin".')
+    devices: kinds.Devices = Field(("phone",), description='What rings; "phone" is every registered SIP phone.')
+    ring: kinds.RingTime = Field(60.0, description='How long the devices ring before "no answer".')
+    outside: kinds.E164 | None = Field(None, description="Number shown on calls through a trunk, not the rule's.")
+    record: bool | None = Field(None, description="Record this person's conversations, whatever [recording] says.")
+
+
+class GroupTable(Table):
+    header: ClassVar[str] = "[groups.sales]"
+    about: ClassVar[str] = "A group of people, known by the short name in the header."
+
+    name: kinds.Line = Field(description="The group's name, for people.")
+    head: kinds.People = Field((), description="Extension, or list of extensions, of those who head the group.")
+
+
+class AccountTable(Table):
+    header: ClassVar[str] = "account"
+    about: ClassVar[str] = "Inside a trunk: what answers the provider's challenges."
+
+    user: kinds.UserName = Field(description="User name at the provider.")
+    password: kinds.Password = Field(description="As a person's password, but it cannot be generated.")
+    realm: kinds.Line | None = Field(None, description="Answer challenges of this realm only.")
+
+
+class TrunkTable(Table):
+    header: ClassVar[str] = "[trunks.provider]"
+    about: ClassVar[str] = "A provider or another exchange, known by its address; the short name is in the header."
+
+    server: kinds.Server = Field(description='Where calls are sent: "sip.provider.example" or "203.0.113.5:5060".')
+    transport: kinds.TransportWord = Field("udp", description='"udp" or "tcp"; large requests go over TCP anyway.')
+    addresses: kinds.Addresses = Field(
+        (), description="Addresses or networks from which the provider's calls come, besides those of its server."
+    )
+    account: AccountTable | None = Field(
+        None, description="`{ user = …, password = …, realm = … }`: answers the provider's challenges."
+    )
+    calls: int | None = Field(
+        None, ge=1, le=100_000, description="At most so many calls at a time; without it no bound."
+    )
+
+
+class InboundTable(Table):
+    header: ClassVar[str] = "[[inbound]]"
+    about: ClassVar[str] = "Where calls from trunks go. Rules are tried in order; the first that fits decides."
+
+    number: kinds.NumberPattern = Field(description="Number called, or a pattern; held against +E.164.")
+    to: kinds.Destination = Field(description='Destination: "person:101".')
+    trunk: kinds.TrunkRef | None = Field(None, description="Only calls of this trunk; of any if left out.")
+
+
+class OutboundTable(Table):
+    header: ClassVar[str] = "[[outbound]]"
+    about: ClassVar[str] = "Which outside numbers people may call, and through what. The first rule that fits decides."
+
+    number: kinds.NumberPattern = Field(
+        description='Pattern of the number: "+7XXXXXXXXXX" is held against +E.164, "112" against what was dialled.'
+    )
+    trunks: kinds.Trunks = Field(description="Trunks in order: the next is tried when one fails or is full.")
+    caller: kinds.E164 | None = Field(
+        None, alias="as", description="Number shown to the called party, unless the person has one of their own."
+    )
+
+
+TABLES: tuple[type[Table], ...] = (
+    SwitchTable,
+    SipTable,
+    RtpTable,
+    RecordingTable,
+    PersonTable,
+    GroupTable,
+    TrunkTable,
+    AccountTable,
+    InboundTable,
+    OutboundTable,
+)
+"""All tables in the order of the manual."""

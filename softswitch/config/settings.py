@@ -1,0 +1,112 @@
+"""The settings of one switch: what the file said, checked, with every default filled in; immutable.
+
+A reload makes a new ``Settings`` and swaps it in; calls keep the one they began with.
+Seconds are floats, paths are absolute, numbers are E.164. No secret shows in ``repr``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Literal
+
+from softswitch.dialplan.routes import Plan
+from softswitch.directory.accounts import Account
+from softswitch.directory.people import Directory
+from softswitch.media.engine import Codec
+
+__all__ = [
+    "Language",
+    "Listener",
+    "Network",
+    "RecordingOptions",
+    "RtpOptions",
+    "Settings",
+    "SipOptions",
+    "SwitchOptions",
+]
+
+Language = Literal["en", "ru"]
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One address to listen on; ``host`` is numeric, port 0 lets the system choose."""
+
+    transport: Literal["udp", "tcp"]
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.transport}:{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchOptions:
+    """``database`` is SQLite's file or a PostgreSQL URL, as ``store.Database`` takes it; ``data`` a folder.
+
+    ``music`` is what a held party hears, None for the built-in melody.
+    """
+
+    name: str
+    domain: str
+    language: Language
+    timezone: str
+    data: Path
+    database: Path | str = field(repr=False)
+    music: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SipOptions:
+    """``public`` is told to peers outside ``local_nets``; None: the address of the interface that reaches them.
+
+    A registration lasts from ``expires_min`` to ``expires`` seconds; a person has at most ``contacts`` of them.
+    """
+
+    listen: tuple[Listener, ...]
+    public: str | None
+    local_nets: tuple[Network, ...]
+    expires: float
+    expires_min: float
+    contacts: int
+    keep_alive: float
+    session_expires: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RtpOptions:
+    """Ports are inclusive; ``threads`` None lets the media core choose; ``timeout`` ends a silent call."""
+
+    port_low: int
+    port_high: int
+    codecs: tuple[Codec, ...]
+    threads: int | None
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingOptions:
+    """``keep`` is in seconds, None is for ever."""
+
+    what: Literal["all", "none"]
+    folder: Path
+    keep: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything; ``accounts`` answer the challenges of trunks, by trunk name."""
+
+    path: Path
+    switch: SwitchOptions
+    sip: SipOptions
+    rtp: RtpOptions
+    recording: RecordingOptions
+    directory: Directory
+    plan: Plan
+    accounts: Mapping[str, Account]

@@ -1,0 +1,60 @@
+"""What the dial plan consists of; an immutable snapshot of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Inbound", "Outbound", "Plan", "Trunk"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trunk:
+    """A provider or another exchange: a static peer, known by its address.
+
+    ``addresses`` are numeric hosts or networks ("203.0.113.0/28") from which its calls come;
+    ``calls`` bounds simultaneous calls, None is no bound. ``user`` answers its challenges, only
+    for ``realm`` if that is set; the password is kept apart (``directory.accounts.Account``).
+    """
+
+    name: str
+    host: str
+    port: int = 5060
+    transport: Literal["udp", "tcp"] = "udp"
+    addresses: tuple[str, ...] = ()
+    user: str | None = None
+    realm: str | None = None
+    calls: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
+    """Calls from trunks to ``number`` (pattern in E.164) go ``to`` "person:101"; ``trunk`` None is any."""
+
+    number: str
+    to: str
+    trunk: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outbound:
+    """Numbers of this pattern go through the first of ``trunks`` that works.
+
+    The called party is shown the person's own outside number, else ``caller`` (E.164).
+    """
+
+    number: str
+    trunks: tuple[str, ...]
+    caller: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """``country`` (ISO 3166) and ``area`` say how national and local numbers are read into E.164."""
+
+    inbound: tuple[Inbound, ...] = ()
+    outbound: tuple[Outbound, ...] = ()
+    trunks: Mapping[str, Trunk]
+    country: str = "RU"
+    area: str = ""

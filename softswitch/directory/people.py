@@ -1,0 +1,51 @@
+"""The people of the office and how they may be reached; an immutable snapshot of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+__all__ = ["Directory", "Group", "Person", "Role"]
+
+
+class Role(StrEnum):
+    EMPLOYEE = "employee"
+    HEAD = "head"
+    DIRECTOR = "director"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """``ha1`` is the password in the only forms that digest needs (RFC 8760), by algorithm: "MD5", "SHA-256".
+
+    ``ring`` is how long the devices ring, in seconds, before "no answer".
+    ``outside`` is the E.164 number shown on calls through a trunk, None for the rule's own.
+    """
+
+    extension: str
+    name: str
+    role: Role = Role.EMPLOYEE
+    groups: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ("phone",)
+    ha1: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    ring: float = 60.0
+    outside: str | None = None
+    record: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    key: str
+    name: str
+    heads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """People by extension and groups by key."""
+
+    people: Mapping[str, Person]
+    groups: Mapping[str, Group]

@@ -1,0 +1,319 @@
+"""The facts: every change in the switch is one frozen event, and the journal of them is the only truth.
+
+Calls, records, boards and reports are folds over these events; commands never
+travel this way. An event is published once, numbered by the journal, written
+before anybody outside is told, and never changed. Fields are plain values
+(str, int, float, bool, None, tuples of those), so that an event is one JSON object.
+
+``leg`` is one party's connection to a conversation. Numbers are E.164 with "+",
+extensions are bare digits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from softswitch.ids import ConversationId, LegId, NodeId
+
+__all__ = [
+    "EVENTS",
+    "Abandoned",
+    "CallArrived",
+    "CallRouted",
+    "ConfigRefused",
+    "ConfigReloaded",
+    "ConversationEnded",
+    "DeviceBound",
+    "DeviceReachability",
+    "DeviceUnbound",
+    "DigitPressed",
+    "Event",
+    "LegAnswered",
+    "LegDialog",
+    "LegEnded",
+    "LegHeld",
+    "LegOffered",
+    "LegResumed",
+    "LegRinging",
+    "MediaLost",
+    "MediaQuality",
+    "MediaRegained",
+    "RecordingFailed",
+    "RecordingFinished",
+    "RecordingStarted",
+    "SwitchStarted",
+    "SwitchStopped",
+]
+
+NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """``seq`` and ``node`` are given by the journal (0 and "" before); ``at`` is aware UTC."""
+
+    seq: int = 0
+    node: NodeId = NodeId("")
+    at: datetime = NO_TIME
+    conversation: ConversationId | None = None
+
+
+# The switch itself --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchStarted(Event):
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchStopped(Event):
+    """An orderly stop; a start without it before means that the process died."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigReloaded(Event):
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigRefused(Event):
+    problems: tuple[str, ...]
+
+
+# Devices ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceBound(Event):
+    """A contact registered or refreshed. Enough to call it again after a restart."""
+
+    person: str
+    contact: str
+    transport: str
+    remote_host: str
+    remote_port: int
+    local_host: str
+    local_port: int
+    call_id: str
+    cseq: int
+    expires_at: datetime
+    registered_at: datetime
+    user_agent: str = ""
+    path: tuple[str, ...] = ()
+    refreshed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceUnbound(Event):
+    person: str
+    contact: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceReachability(Event):
+    person: str
+    contact: str
+    reachable: bool
+
+
+# Conversations and their legs ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallArrived(Event):
+    """The first INVITE of a conversation, authenticated. ``origin`` is "person:101" or "trunk:provider"."""
+
+    leg: LegId
+    origin: str
+    caller: str
+    caller_name: str
+    called: str
+    call_id: str
+    withheld: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRouted(Event):
+    """Where the dial plan sent the caller, and by which rule: "person:102" by "extension"."""
+
+    to: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegOffered(Event):
+    """We rang a device or a trunk. ``party`` is "person:102" or "trunk:provider", ``target`` the URI called."""
+
+    leg: LegId
+    party: str
+    target: str
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegRinging(Event):
+    leg: LegId
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegAnswered(Event):
+    """The leg talks from now on. For the caller's leg: our 200 went out."""
+
+    leg: LegId
+    codec: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegDialog(Event):
+    """What is needed to release the peer after a crash: the fields of ``sip.events.DialogState`` as JSON text."""
+
+    leg: LegId
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegHeld(Event):
+    """``leg`` put the other side on hold."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegResumed(Event):
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegEnded(Event):
+    """``cause`` is a ``sip.events.Cause``, or "answered elsewhere", "no answer", "media lost", "switch died".
+
+    ``remote``: the peer ended it.
+    """
+
+    leg: LegId
+    cause: str
+    status: int = 0
+    remote: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitPressed(Event):
+    leg: LegId
+    digit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaLost(Event):
+    """Nothing comes from this leg although it should; ``sent_to``, where we send, helps whoever looks for the fault."""
+
+    leg: LegId
+    silent: float
+    sent_to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaRegained(Event):
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaQuality(Event):
+    """Counters of one leg over its whole life, written when it closes."""
+
+    leg: LegId
+    received: int
+    sent: int
+    lost: int
+    late: int
+    concealed: int
+    bad_source: int
+    jitter: float
+    round_trip: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStarted(Event):
+    """``path`` is relative to the recordings folder."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingFinished(Event):
+    path: str
+    duration: float
+    repaired: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingFailed(Event):
+    path: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abandoned(Event):
+    """The caller gave up before anybody answered, after ``waited`` seconds."""
+
+    waited: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationEnded(Event):
+    """The last event of a conversation; exactly one for each that arrived.
+
+    ``result``: "answered", "busy", "declined", "no answer", "unreachable", "abandoned",
+    "no such number", "refused", "failed", "switch died".
+    """
+
+    result: Literal[
+        "answered",
+        "busy",
+        "declined",
+        "no answer",
+        "unreachable",
+        "abandoned",
+        "no such number",
+        "refused",
+        "failed",
+        "switch died",
+    ]
+    cause: str = ""
+
+
+EVENTS: dict[str, type[Event]] = {
+    kind.__name__: kind
+    for kind in (
+        SwitchStarted,
+        SwitchStopped,
+        ConfigReloaded,
+        ConfigRefused,
+        DeviceBound,
+        DeviceUnbound,
+        DeviceReachability,
+        CallArrived,
+        CallRouted,
+        LegOffered,
+        LegRinging,
+        LegAnswered,
+        LegDialog,
+        LegHeld,
+        LegResumed,
+        LegEnded,
+        DigitPressed,
+        MediaLost,
+        MediaRegained,
+        MediaQuality,
+        RecordingStarted,
+        RecordingFinished,
+        RecordingFailed,
+        Abandoned,
+        ConversationEnded,
+    )
+}
+"""Every kind that may stand in a journal, by the name it is stored under."""

@@ -1,0 +1,1 @@
+"""Python's side of the native media core."""

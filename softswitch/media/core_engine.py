@@ -1,0 +1,298 @@
+"""What both engines share: handles, rooms, and the translation of commands for the native core."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from softswitch.errors import NoSuch, NotPossible
+from softswitch.ids import Ids
+from softswitch.media import native, sounds
+from softswitch.media.engine import (
+    Codec,
+    File,
+    Gain,
+    MediaEvent,
+    MediaSession,
+    PlayEnded,
+    PortClosed,
+    PortId,
+    RecordingId,
+    RoomId,
+    SourceId,
+    Tone,
+    Track,
+)
+from softswitch.mixer import tones
+
+__all__ = ["CoreEngine", "Room"]
+
+SLOTS = 20
+CODECS = {Codec.PCMU: 0, Codec.PCMA: 1}
+SENDS, RECEIVES = 1, 2
+UNITY = 4096
+NO_EVENT = 255
+GENERATIONS = 1 << 24
+
+
+def index_of(handle: int) -> int:
+    return handle & 0xFFFFF
+
+
+class Handles:
+    """Gives out handles of one kind on one thread; an index comes back with another generation."""
+
+    def __init__(self, kind: int, thread: int, limit: int) -> None:
+        self._prefix = kind << 44 | thread << 48
+        self._generations = [0] * limit
+        self._free = deque(range(limit))
+
+    def take(self) -> int | None:
+        if not self._free:
+            return None
+        # First in, first out: an index rests as long as possible.
+        index = self._free.popleft()
+        generation = self._generations[index] = (self._generations[index] + 1) % GENERATIONS or 1
+        return self._prefix | generation << 20 | index
+
+    def give_back(self, handle: int) -> None:
+        self._free.append(index_of(handle))
+
+
+class Shard:
+    """One native core with its handles; its commands all come from the thread that owns the engine."""
+
+    def __init__(self, thread: int, *, ports: int, players: int, recordings: int, ntp_offset: float) -> None:
+        self.core = native.Core(
+            ports=ports, players=players, recordings=recordings, thread=thread, ntp_offset=ntp_offset
+        )
+        self.thread = thread
+        self.ports = Handles(native.PORT, thread, ports)
+        self.players = Handles(native.PLAYER, thread, players)
+        self.recordings = Handles(native.RECORDING, thread, recordings)
+        self.slots = [0] * SLOTS
+        self.open_ports = 0
+
+
+@dataclass(slots=True)
+class Room:
+    shard: Shard
+    slot: int
+    ports: set[int] = field(default_factory=set)
+    players: set[int] = field(default_factory=set)
+    recordings: set[int] = field(default_factory=set)
+
+
+class CoreEngine:
+    """The commands of ``MediaEngine``; the two engines add ports, drivers and where recordings go.
+
+    A room is served in one millisecond of twenty, the same for all who are in
+    it, so that what one says reaches the mix of the others in the same tick.
+    """
+
+    def __init__(self, shards: Sequence[Shard], ids: Ids) -> None:
+        self._shards = shards
+        self._ids = ids
+        self._rooms: dict[int, Room] = {}
+        self._room_of: dict[int, Room] = {}
+        self._next_room = 1
+        self._sounds: dict[int, bytes] = {}
+
+    # Rooms ----------------------------------------------------------------------------------------------------------
+
+    def open_room(self) -> RoomId:
+        shard = min(self._shards, key=lambda s: s.open_ports)
+        slot = min(range(SLOTS), key=lambda s: shard.slots[s])
+        shard.slots[slot] += 1
+        room = RoomId(self._next_room)
+        self._next_room += 1
+        self._rooms[room] = Room(shard, slot)
+        return room
+
+    def close_room(self, room: RoomId) -> None:
+        found = self._rooms.pop(room, None)
+        if found is None:
+            return
+        for recording in list(found.recordings):
+            self.stop_recording(RecordingId(recording))
+        for port in list(found.ports):
+            self.close_port(PortId(SourceId(port)))
+        for player in list(found.players):
+            self.stop(SourceId(player))
+        found.shard.slots[found.slot] -= 1
+
+    def _room(self, room: RoomId) -> Room:
+        try:
+            return self._rooms[room]
+        except KeyError:
+            raise NoSuch("media room", str(room)) from None
+
+    # Ports ----------------------------------------------------------------------------------------------------------
+
+    def _take_port(self, room: Room) -> int:
+        if len(room.ports) >= native.HEARERS:
+            raise NotPossible(f"a room holds at most {native.HEARERS} ports")
+        handle = room.shard.ports.take()
+        if handle is None:
+            raise NotPossible("the media core has no port left")
+        room.ports.add(handle)
+        room.shard.open_ports += 1
+        self._room_of[handle] = room
+        return handle
+
+    def _start_port(self, room: Room, handle: int, rtp: int, rtcp: int) -> None:
+        ids = self._ids
+        room.shard.core.open_port(
+            handle,
+            room.slot,
+            rtp=rtp,
+            rtcp=rtcp,
+            ssrc=ids.below(1 << 32),
+            sequence=ids.below(1 << 16),
+            timestamp=ids.below(1 << 32),
+            seed=ids.below(1 << 64),
+            cname=ids.token(80).encode(),
+        )
+
+    def set_session(self, port: PortId, session: MediaSession) -> None:
+        room = self._room_of.get(port)
+        if room is None:
+            return
+        try:
+            room.shard.core.set_session(
+                port,
+                remote=session.remote,
+                rtcp_remote=session.rtcp_remote,
+                codec=CODECS[session.codec],
+                payload_type=session.payload_type,
+                dtmf_send=NO_EVENT if session.dtmf_send is None else session.dtmf_send,
+                dtmf_receive=NO_EVENT if session.dtmf_receive is None else session.dtmf_receive,
+                ptime=min(session.ptime, 255),
+                flags=(SENDS if session.sends else 0) | (RECEIVES if session.receives else 0),
+                timeout=max(0, min(round(session.timeout * 1000), 1 << 31)),
+            )
+        except ValueError as error:
+            raise NotPossible(str(error)) from None
+
+    def close_port(self, port: PortId) -> None:
+        room = self._room_of.pop(port, None)
+        if room is None:
+            return
+        room.ports.discard(port)
+        room.shard.core.close_port(port)
+
+    def hear(self, listener: PortId, row: Mapping[SourceId, Gain]) -> None:
+        room = self._room_of.get(listener)
+        if room is None:
+            return
+        items: list[tuple[int, int]] = [(source, min(round(gain * UNITY), 4 * UNITY)) for source, gain in row.items()]
+        # What is no longer in the room is silent; 0 means the same.
+        items = [(source, gain) for source, gain in items if gain > 0 and self._room_of.get(source) is room]
+        if len(items) > native.ROW:
+            raise NotPossible(f"a row has at most {native.ROW} sources")
+        room.shard.core.set_row(listener, items)
+
+    def send_digits(self, port: PortId, digits: str) -> None:
+        room = self._room_of.get(port)
+        if room is None:
+            return
+        events = bytes(native.DIGITS.index(digit) for digit in digits.upper() if digit in native.DIGITS)
+        for start in range(0, len(events), 32):
+            room.shard.core.send_digits(port, events[start : start + 32])
+
+    # Players --------------------------------------------------------------------------------------------------------
+
+    def play(self, room: RoomId, source: Tone | File) -> SourceId:
+        found = self._room(room)
+        match source:
+            case Tone():
+                pcm = tones.render(source.frequencies, source.level, source.cadence)
+                repeats = source.repeat if source.cadence and source.repeat is not None else 0
+            case File():
+                pcm, repeats = sounds.load(source.path), 0 if source.loop else 1
+        handle = found.shard.players.take()
+        if handle is None:
+            raise NotPossible("the media core has no player left")
+        # The core reads these bytes until it says that the player has ended.
+        self._sounds[handle] = pcm
+        found.players.add(handle)
+        self._room_of[handle] = found
+        found.shard.core.play(handle, found.slot, pcm, repeats)
+        return SourceId(handle)
+
+    def stop(self, source: SourceId) -> None:
+        room = self._room_of.get(source)
+        if room is None or source not in room.players:
+            return
+        del self._room_of[source]
+        room.players.discard(source)
+        room.shard.core.stop_player(source)
+
+    # Recordings -----------------------------------------------------------------------------------------------------
+
+    def record(self, room: RoomId, tracks: Mapping[Track, Sequence[SourceId]], path: Path) -> RecordingId:
+        found = self._room(room)
+        handle = found.shard.recordings.take()
+        if handle is None:
+            raise NotPossible("the media core has no recorder left")
+        found.recordings.add(handle)
+        self._room_of[handle] = found
+        self._open_recording(handle, path)
+        found.shard.core.record(handle, found.slot, *_tapped(tracks))
+        return RecordingId(handle)
+
+    def retrack(self, recording: RecordingId, tracks: Mapping[Track, Sequence[SourceId]]) -> None:
+        room = self._room_of.get(recording)
+        if room is not None:
+            room.shard.core.retrack(recording, *_tapped(tracks))
+
+    def stop_recording(self, recording: RecordingId) -> None:
+        room = self._room_of.pop(recording, None)
+        if room is None:
+            return
+        room.recordings.discard(recording)
+        room.shard.core.stop_recording(recording)
+
+    def _open_recording(self, handle: int, path: Path) -> None:
+        raise NotImplementedError
+
+    # Events ---------------------------------------------------------------------------------------------------------
+
+    def _translate(self, shard: Shard, found: Iterable[MediaEvent | int]) -> list[MediaEvent]:
+        """Free what the core has let go, and drop what is for us alone."""
+        events: list[MediaEvent] = []
+        for event in found:
+            match event:
+                case int():
+                    self._free_player(shard, event)
+                    continue
+                case PlayEnded(source):
+                    self._free_player(shard, source)
+                case PortClosed(port):
+                    shard.ports.give_back(port)
+                    shard.open_ports -= 1
+                    self._release(port)
+                case _:
+                    pass
+            events.append(event)
+        return events
+
+    def _free_player(self, shard: Shard, handle: int) -> None:
+        shard.players.give_back(handle)
+        self._sounds.pop(handle, None)
+        room = self._room_of.pop(handle, None)
+        if room is not None:
+            room.players.discard(handle)
+
+    def _release(self, port: int) -> None:
+        """The core has let go of the port's sockets."""
+        raise NotImplementedError
+
+
+def _tapped(tracks: Mapping[Track, Sequence[SourceId]]) -> tuple[list[int], list[int]]:
+    left, right = list(tracks.get(Track.LEFT, ())), list(tracks.get(Track.RIGHT, ()))
+    if len(left) > native.TAPS or len(right) > native.TAPS:
+        raise NotPossible(f"a track taps at most {native.TAPS} sources")
+    return [int(source) for source in left], [int(source) for source in right]

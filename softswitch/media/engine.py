@@ -1,0 +1,266 @@
+"""What the rest of the switch may ask of a media engine, and what an engine tells.
+
+Commands queue up and take effect together, in order, at the next tick of the
+media thread that owns the room; none of them waits. Facts come back as events.
+Two engines implement the protocol around the same native core: ``SocketEngine``
+(threads and UDP sockets) and ``VirtualEngine`` (no threads, no sockets, time is
+an argument), so that everything above is tested under virtual time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import NewType, Protocol
+
+__all__ = [
+    "Address",
+    "Codec",
+    "Digit",
+    "File",
+    "Gain",
+    "Latched",
+    "MediaEngine",
+    "MediaEvent",
+    "MediaResumed",
+    "MediaSession",
+    "MediaTimeout",
+    "OpenPort",
+    "PlayEnded",
+    "PortClosed",
+    "PortId",
+    "PortStats",
+    "RecordingEnded",
+    "RecordingId",
+    "RoomId",
+    "SourceId",
+    "Tone",
+    "Track",
+]
+
+Address = tuple[str, int]
+"""A numeric IP address and a UDP port."""
+
+Gain = float
+"""Linear factor, 0.0 to 4.0; 1.0 is unity."""
+
+RoomId = NewType("RoomId", int)
+"""Ports and sources that may hear each other; a room lives wholly on one media thread."""
+
+SourceId = NewType("SourceId", int)
+"""Anything that can be heard: a port (what its peer says) or a player."""
+
+PortId = NewType("PortId", SourceId)
+"""One RTP session with one peer. Handles carry a generation: a stale one is ignored, never misdirected."""
+
+RecordingId = NewType("RecordingId", int)
+
+
+class Codec(StrEnum):
+    """Codecs of the core, by their RTP encoding name (RFC 3551)."""
+
+    PCMU = "PCMU"
+    PCMA = "PCMA"
+
+
+class Track(StrEnum):
+    """Channels of a conversation's recording: customer side left, employee side right."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaSession:
+    """What offer and answer agreed for one port; replaced as a whole at each renegotiation.
+
+    ``remote`` is the signalled RTP address, None while unknown (late offer) or
+    when the peer disabled the stream. ``sends``: we may send to the peer.
+    ``receives``: the peer may send to us, so silence for ``timeout`` seconds is
+    reported as ``MediaTimeout``. ``ptime`` is in milliseconds, of what we send.
+    ``dtmf_*`` are the telephone-event payload types (RFC 4733), None if not agreed.
+    """
+
+    remote: Address | None
+    codec: Codec
+    payload_type: int
+    dtmf_send: int | None = None
+    dtmf_receive: int | None = None
+    ptime: int = 20
+    sends: bool = True
+    receives: bool = True
+    rtcp_remote: Address | None = None
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPort:
+    """A freshly opened port and the local address to write into SDP."""
+
+    id: PortId
+    local: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """Sine waves that sound together, repeated by a cadence.
+
+    ``frequencies`` in Hz, ``level`` of each in dBov, ``cadence`` in seconds on,
+    off, on, off...; empty means continuous. ``repeat`` counts cadences, None is endless.
+    """
+
+    frequencies: tuple[float, ...]
+    level: float = -16.0
+    cadence: tuple[float, ...] = ()
+    repeat: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A sound file, decoded once to 8 kHz mono and shared by all who play it."""
+
+    path: Path
+    loop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Latched:
+    """The source policy settled on (or moved to) the address from which the peer really sends."""
+
+    port: PortId
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """One digit of RFC 4733, reported once, when it ends; ``duration`` in seconds."""
+
+    port: PortId
+    digit: str
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class MediaTimeout:
+    """Nothing valid came for ``silent`` seconds although the session receives; reported once per silence."""
+
+    port: PortId
+    silent: float
+
+
+@dataclass(frozen=True, slots=True)
+class MediaResumed:
+    """Packets come again after a ``MediaTimeout``."""
+
+    port: PortId
+
+
+@dataclass(frozen=True, slots=True)
+class PlayEnded:
+    """A player reached its end; its source id is dead."""
+
+    source: SourceId
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingEnded:
+    """The file is complete on disk under ``path``. ``error`` says what was lost, None if nothing."""
+
+    recording: RecordingId
+    path: Path
+    duration: float
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PortStats:
+    """Counters of one port since it was opened; the engine reports them once a second and at close.
+
+    ``jitter`` and ``round_trip`` in seconds (RFC 3550 6.4.1), ``round_trip`` None until known.
+    """
+
+    port: PortId
+    received: int = 0
+    sent: int = 0
+    lost: int = 0
+    late: int = 0
+    duplicate: int = 0
+    concealed: int = 0
+    bad_source: int = 0
+    bad_packet: int = 0
+    jitter: float = 0.0
+    round_trip: float | None = None
+    remote_lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PortClosed:
+    """The last event of a port: its socket is closed and its number cools down."""
+
+    port: PortId
+    stats: PortStats
+
+
+MediaEvent = Latched | Digit | MediaTimeout | MediaResumed | PlayEnded | RecordingEnded | PortStats | PortClosed
+
+
+class MediaEngine(Protocol):
+    """Commands to the media core. None raises for what a peer did; all may raise ``NotPossible``."""
+
+    def open_room(self) -> RoomId:
+        """Choose the least loaded media thread for a new conversation."""
+        ...
+
+    def close_room(self, room: RoomId) -> None:
+        """Close everything that is still in the room."""
+        ...
+
+    def open_port(self, room: RoomId, local_host: str) -> OpenPort:
+        """Open a port on ``local_host`` (an address of this machine); it hears nothing and knows no peer yet."""
+        ...
+
+    def set_session(self, port: PortId, session: MediaSession) -> None:
+        """Apply a (re)negotiated session. A changed ``remote`` opens a new learning window."""
+        ...
+
+    def close_port(self, port: PortId) -> None:
+        """Stop and free; ``PortClosed`` follows."""
+        ...
+
+    def hear(self, listener: PortId, row: Mapping[SourceId, Gain]) -> None:
+        """Set what the listener hears: the whole row, absent sources are silent. All in the listener's room."""
+        ...
+
+    def play(self, room: RoomId, source: Tone | File) -> SourceId:
+        """Start a player; whoever has it in the row hears it. ``NotPossible`` when the file cannot be decoded."""
+        ...
+
+    def stop(self, source: SourceId) -> None:
+        """End a player; no ``PlayEnded`` follows."""
+        ...
+
+    def send_digits(self, port: PortId, digits: str) -> None:
+        """Send RFC 4733 events to the peer, 100 ms each with 50 ms pauses; ignored where not negotiated."""
+        ...
+
+    def record(self, room: RoomId, tracks: Mapping[Track, Sequence[SourceId]], path: Path) -> RecordingId:
+        """Record the sources (not mixes) into a stereo WAV at ``path``, placed by RTP timestamp."""
+        ...
+
+    def retrack(self, recording: RecordingId, tracks: Mapping[Track, Sequence[SourceId]]) -> None:
+        """Change which sources a running recording taps."""
+        ...
+
+    def stop_recording(self, recording: RecordingId) -> None:
+        """Finish the file; ``RecordingEnded`` follows."""
+        ...
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when ``events()`` has something; -1 if the engine has none."""
+        ...
+
+    def events(self) -> list[MediaEvent]:
+        """Take what happened since the last call, in order per port."""
+        ...

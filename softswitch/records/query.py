@@ -1,0 +1,174 @@
+"""Reading the records: of a running switch from inside or beside it, or of one that does not run.
+
+What the database has not yet is taken from the spool, so that a conversation is
+complete right after a crash too, before any restart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from softswitch.errors import NoSuch
+from softswitch.events import Event
+from softswitch.ids import ConversationId
+from softswitch.records.cdr import Cdr, ConversationFold, LegRecord
+from softswitch.records.codec import Record, decode
+from softswitch.records.journey import Line, journey
+from softswitch.store.database import Database
+from softswitch.store.schema import conversations, events
+from softswitch.store.segment import read_spool
+
+__all__ = ["Records"]
+
+
+class Records:
+    """The read side. It never writes, and works while another process does."""
+
+    def __init__(self, database: Database, spool: Path | None = None) -> None:
+        """``spool`` is the folder of the spool, None to see only what the database has."""
+        self._database, self._spool = database, spool
+
+    @classmethod
+    def open(cls, data: Path, url: str | None = None) -> Records:
+        """Open the records of a data folder; an office that never ran has none."""
+        return cls(Database(url or data / "softswitch.db", create=False), data / "journal")
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    async def conversations(
+        self, limit: int = 50, before: datetime | None = None, running: bool | None = None
+    ) -> list[Cdr]:
+        """Return conversations, the latest first, begun before ``before``; ``running`` selects by state if not None."""
+        wanted = select(conversations.c.conversation)
+        if before is not None:
+            wanted = wanted.where(conversations.c.started_at < before)
+        wanted = wanted.order_by(conversations.c.started_at.desc(), conversations.c.conversation.desc())
+        tail = await self._tail()
+        in_tail = {record.conversation for record in tail if record.conversation is not None}
+        if running is not None:
+            # One that ended only in the tail is open in the table still.
+            ended = conversations.c.ended_at.is_not(None)
+            unsure = conversations.c.conversation.in_(in_tail)
+            wanted = wanted.where(or_(unsure, ended if running is False else conversations.c.ended_at.is_(None)))
+        async with _reading(self._database) as connection:
+            names: list[str] = []
+            if connection is not None:
+                names = list((await connection.execute(wanted.limit(limit + len(in_tail)))).scalars())
+            found = await self._folds(connection, {ConversationId(name) for name in names} | in_tail, tail)
+        cdrs = [
+            cdr
+            for cdr in (fold.cdr() for fold in found.values())
+            if (before is None or cdr.started_at < before) and (running is None or (cdr.ended_at is None) is running)
+        ]
+        return sorted(cdrs, key=lambda cdr: (cdr.started_at, cdr.conversation), reverse=True)[:limit]
+
+    async def events(self, conversation: str) -> list[Event]:
+        """Return the events of one conversation in order. Raises NoSuch."""
+        records = await self._records(conversation)
+        return [record.event for record in records if record.event is not None]
+
+    async def timeline(self, conversation: str) -> list[Line]:
+        """Return the timeline of one conversation. Raises NoSuch."""
+        return journey(await self.events(conversation))
+
+    async def cdr(self, conversation: str) -> Cdr:
+        """Return the detail record of one conversation. Raises NoSuch."""
+        fold: ConversationFold | None = None
+        for event in await self.events(conversation):
+            if fold is None:
+                fold = ConversationFold(event)
+            fold.apply(event)
+        if fold is None:
+            raise NoSuch("conversation", conversation)
+        return fold.cdr()
+
+    async def legs(self, conversation: str) -> tuple[LegRecord, ...]:
+        """Return the legs of one conversation in the order in which they began. Raises NoSuch."""
+        return (await self.cdr(conversation)).legs
+
+    async def find(self, beginning: str) -> ConversationId:
+        """Return the one conversation whose id begins so. Raises NoSuch if there is none or more than one."""
+        escaped = beginning.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        alike = conversations.c.conversation.like(f"{escaped}%", escape="\\")
+        names: set[str] = {
+            record.conversation
+            for record in await self._tail()
+            if record.conversation is not None and record.conversation.startswith(beginning)
+        }
+        async with _reading(self._database) as connection:
+            if connection is not None:
+                found = await connection.execute(select(conversations.c.conversation).where(alike).limit(2))
+                names |= set(found.scalars())
+        exact = names & {beginning}
+        if len(exact or names) != 1 or not beginning:
+            raise NoSuch("conversation", beginning)
+        return ConversationId((exact or names).pop())
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    async def _records(self, conversation: str) -> list[Record]:
+        # The spool first: what the drain moves in between is then seen twice, not never.
+        late = [record for record in await self._tail() if record.conversation == conversation]
+        async with _reading(self._database) as connection:
+            bodies: list[str] = []
+            if connection is not None:
+                mine = select(events.c.body).where(events.c.conversation == conversation)
+                bodies = list((await connection.execute(mine.order_by(events.c.node, events.c.seq))).scalars())
+        stored = [record for body in bodies if (record := decode(body)) is not None]
+        known = {(record.node, record.seq) for record in stored}
+        found = stored + [record for record in late if (record.node, record.seq) not in known]
+        if not found:
+            raise NoSuch("conversation", conversation)
+        return found
+
+    async def _tail(self) -> list[Record]:
+        """Return the records that only the spool has."""
+        if self._spool is None:
+            return []
+        async with _reading(self._database) as connection:
+            through: dict[str, int] = {}
+            if connection is not None:
+                last = select(events.c.node, func.max(events.c.seq)).group_by(events.c.node)
+                through = {row[0]: row[1] for row in await connection.execute(last)}
+        # The numbers of a spool are those of its one node, of which the name stands in its records only.
+        after = min(through.values(), default=0)
+        tail = [record for _, body in read_spool(self._spool, after) if (record := decode(body)) is not None]
+        return [record for record in tail if record.seq > through.get(record.node, 0)]
+
+    async def _folds(
+        self, connection: AsyncConnection | None, names: set[ConversationId], tail: Iterable[Record]
+    ) -> dict[ConversationId, ConversationFold]:
+        folds: dict[ConversationId, ConversationFold] = {}
+        records: list[Record] = []
+        if connection is not None and names:
+            bodies = select(events.c.body).where(events.c.conversation.in_(names)).order_by(events.c.node, events.c.seq)
+            records = [record for (body,) in await connection.execute(bodies) if (record := decode(body)) is not None]
+        known = {(record.node, record.seq) for record in records}
+        for record in [*records, *(late for late in tail if (late.node, late.seq) not in known)]:
+            if record.event is None or record.conversation is None:
+                continue
+            if record.conversation not in folds:
+                folds[record.conversation] = ConversationFold(record.event)
+            folds[record.conversation].apply(record.event)
+        return folds
+
+
+@contextlib.asynccontextmanager
+async def _reading(database: Database) -> AsyncIterator[AsyncConnection | None]:
+    """Open a reading transaction; None where there is no database yet, or none that can be read."""
+    async with contextlib.AsyncExitStack() as stack:
+        connection = None
+        try:
+            connection = await stack.enter_async_context(database.reading())
+            await connection.execute(select(events.c.seq).limit(1))
+        except (SQLAlchemyError, OSError):
+            connection = None
+        yield connection

@@ -1,0 +1,185 @@
+"""Lines of a timeline as sentences, in English and Russian.
+
+Russian stands in the present tense, which has no gender: nobody's is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import tzinfo
+
+from softswitch.records.journey import Line, Party
+
+__all__ = ["LANGUAGES", "WORDS", "sentence", "told"]
+
+LANGUAGES = ("en", "ru")
+
+WORDS: Mapping[str, tuple[str, str]] = {
+    "CallArrived": ("{who} calls {called}", "{who} звонит на {called}"),
+    "CallRouted": ("the call goes to {destination} (rule: {rule})", "вызов идёт: {destination} (правило: {rule})"),
+    "LegOffered": ("calling {who}{on_device}", "вызываем: {who}{on_device}"),
+    "LegRinging": ("{who}{on_device} rings", "{who}{on_device}: звонок"),
+    "LegRinging+caller": ("{who} hears ringing", "{who} слышит гудки"),
+    "LegRinging+early": ("{who}{on_device} sends sound before the answer", "{who}{on_device}: звук до ответа"),
+    "LegAnswered": ("{who} answers{on_device}", "{who} отвечает{on_device}"),
+    "LegAnswered+caller": ("{who} is connected", "{who} на связи"),
+    "LegHeld": ("{who} puts the call on hold", "{who} ставит вызов на удержание"),
+    "LegResumed": ("{who} takes the call off hold", "{who} снимает вызов с удержания"),
+    "LegEnded": ("{who}: the call is over ({cause})", "{who}: вызов окончен ({cause})"),
+    "LegEnded+hung up": ("{who} hangs up", "{who} кладёт трубку"),
+    "LegEnded+local": ("{who} is disconnected", "{who}: соединение завершено"),
+    "LegEnded+cancelled": ("{who} gives up", "{who} больше не ждёт"),
+    "LegEnded+no response": (
+        "{who}{on_device} does not respond",
+        "{who}{on_device}: устройство не отвечает на запросы",
+    ),
+    "LegEnded+answered elsewhere": (
+        "{who}{on_device} stops ringing: answered elsewhere",
+        "{who}{on_device}: звонок прекращён, ответили на другом устройстве",
+    ),
+    "LegEnded+no ack": ("{who} never confirmed the answer", "{who}: ответ не подтверждён"),
+    "LegEnded+session expired": ("{who} has vanished", "{who}: связь с устройством потеряна"),
+    "LegEnded+media lost": (
+        "nothing was heard from {who}, the call is ended",
+        "от {who} нет звука, вызов завершён",
+    ),
+    "LegEnded+protocol error": ("{who}: the device broke the protocol", "{who}: устройство нарушило протокол"),
+    "LegEnded+switch died": ("{who}: cut off, the switch stopped", "{who}: связь прервана, станция остановилась"),
+    "LegEnded+rejected": ("{who}{on_device} refuses ({status})", "{who}{on_device}: отказ ({status})"),
+    "LegEnded+rejected 486": ("{who}{on_device} is busy", "{who}{on_device}: занято"),
+    "LegEnded+rejected 600": ("{who}{on_device} is busy", "{who}{on_device}: занято"),
+    "LegEnded+rejected 603": ("{who}{on_device} declines", "{who}{on_device}: вызов отклонён"),
+    "LegEnded+rejected 480": ("{who}{on_device} is not available", "{who}{on_device}: абонент недоступен"),
+    "LegEnded+rejected 404": ("{who} is not known there", "{who}: там нет такого номера"),
+    "LegEnded+rejected 408": ("{who}{on_device} does not answer", "{who}{on_device}: нет ответа"),
+    "LegEnded+rejected 487": ("{who}{on_device} stops ringing", "{who}{on_device}: звонок прекращён"),
+    "LegEnded+rejected 488": ("{who}{on_device} has no common codec", "{who}{on_device}: нет общего кодека"),
+    "DigitPressed": ("{who} presses {digit}", "{who} нажимает {digit}"),
+    "MediaLost": (
+        "nothing is heard from {who} for {silent} s (we send to {sent_to})",
+        "от {who} нет звука {silent} с (мы отправляем на {sent_to})",
+    ),
+    "MediaRegained": ("{who} is heard again", "{who}: звук восстановлен"),
+    "MediaQuality": (
+        "sound from {who}: {received} packets, {lost} lost, {late} late, jitter {jitter_ms} ms",
+        "звук от {who}: пакетов {received}, потеряно {lost}, опоздало {late}, джиттер {jitter_ms} мс",
+    ),
+    "RecordingStarted": ("recording begins", "запись начата"),
+    "RecordingFinished": ("the recording is complete: {length}", "запись готова: {length}"),
+    "RecordingFinished+repaired": (
+        "the recording is restored after a crash: {length}",
+        "запись восстановлена после сбоя: {length}",
+    ),
+    "RecordingFailed": ("recording failed: {error}", "запись не удалась: {error}"),
+    "Abandoned": ("the caller gave up after {waiting}", "вызов брошен после ожидания {waiting}"),
+    "ConversationEnded": ("the end: {result}", "конец: {result}"),
+    "SwitchStarted": ("the switch starts, version {version}", "станция запущена, версия {version}"),
+    "SwitchStopped": ("the switch stops", "станция остановлена"),
+    "ConfigReloaded": ("new settings: {changes}", "новые настройки: {changes}"),
+    "ConfigRefused": ("the new settings are refused: {problems}", "новые настройки отвергнуты: {problems}"),
+    "DeviceBound": ("{person} registers from {remote_host}", "{person}: регистрация с {remote_host}"),
+    "DeviceUnbound": ("{person} is no longer registered ({why})", "{person}: регистрация окончена ({why})"),
+    "DeviceReachability": ("a device of {person} does not respond", "устройство {person} не отзывается"),
+    "DeviceReachability+reachable": ("a device of {person} responds again", "устройство {person} снова отзывается"),
+}
+"""By kind, with "+" for a special case: English and Russian, with {who} and the event's fields in them."""
+
+
+_RESULTS: Mapping[str, str] = {
+    "answered": "отвечен",
+    "busy": "занято",
+    "declined": "отклонён",
+    "no answer": "нет ответа",
+    "unreachable": "недоступен",
+    "abandoned": "брошен",
+    "no such number": "нет такого номера",
+    "refused": "отказано",
+    "failed": "не удался",
+    "switch died": "станция остановилась",
+}
+
+
+def sentence(line: Line, language: str = "en", names: Mapping[str, str] | None = None) -> str:
+    """Return one line in words, without its time; ``names`` gives people's names by extension. Never raises.
+
+    Anything but "ru" is English.
+    """
+    russian = language == "ru"
+    words = next((WORDS[key] for key in _cases(line) if key in WORDS), None)
+    if words is None:
+        return line.kind
+    values = {key: "" if value is None else str(value) for key, value in line.data.items()}
+    values["who"] = _who(line.who, names or {}, russian)
+    at = " на {}" if russian else " on {}"
+    values["on_device"] = at.format(line.who.device) if line.who.device and line.who.party.startswith("person:") else ""
+    values["destination"] = _who(_destination(values.get("to", "")), names or {}, russian)
+    for given, made, shown in _SHOWN:
+        value = line.data.get(given)
+        values[made] = shown(value, russian) if isinstance(value, int | float) else ""
+    if "silent" in values:
+        values["silent"] = values["silent"].removesuffix(".0")
+    if russian and "result" in values:
+        values["result"] = _RESULTS.get(values["result"], values["result"])
+    return words[russian].format_map(values)
+
+
+def told(line: Line, language: str = "en", names: Mapping[str, str] | None = None, zone: tzinfo | None = None) -> str:
+    """Return one line in words with its time of day in ``zone`` (None: the machine's own)."""
+    return f"{line.at.astimezone(zone):%H:%M:%S} {sentence(line, language, names)}"
+
+
+def _cases(line: Line) -> list[str]:
+    """Return the keys under which the words for this line may stand, the most special first."""
+    data, kind = line.data, line.kind
+    match kind:
+        case "LegRinging" | "LegAnswered" if line.who.caller:
+            return [f"{kind}+caller", kind]
+        case "LegRinging" if data.get("status") == 183:
+            return [f"{kind}+early", kind]
+        case "LegEnded":
+            cause = data.get("cause")
+            if cause == "hung up" and data.get("remote") is False:
+                cause = "local"
+            return [f"{kind}+{cause} {data.get('status')}", f"{kind}+{cause}", kind]
+        case "RecordingFinished" if data.get("repaired") is True:
+            return [f"{kind}+repaired", kind]
+        case "DeviceReachability" if data.get("reachable") is True:
+            return [f"{kind}+reachable", kind]
+    return [kind]
+
+
+def _who(party: Party, names: Mapping[str, str], russian: bool) -> str:
+    kind, _, key = party.party.partition(":")
+    if not party.party:
+        return "станция" if russian else "the switch"
+    if kind == "person":
+        name = names.get(key) or party.name
+        return f"{name} ({key})" if name and name != key else key
+    if party.withheld:
+        return "скрытый номер" if russian else "a withheld number"
+    number = party.number or key
+    return f"{party.name} ({number})" if party.name and party.name != number else number
+
+
+def _destination(to: str) -> Party:
+    """Return the party that a destination "person:102" names."""
+    return Party(party=to, number=to.partition(":")[2] or to)
+
+
+def _length(seconds: float, russian: bool) -> str:
+    whole = int(seconds + 0.5) if seconds < 1e9 else 0
+    minutes, rest = divmod(whole, 60)
+    if not minutes:
+        return f"{rest} с" if russian else f"{rest} s"
+    return f"{minutes} мин {rest} с" if russian else f"{minutes} min {rest} s"
+
+
+def _ms(seconds: float, _: bool) -> str:
+    return f"{seconds * 1000:.1f}"
+
+
+_SHOWN: tuple[tuple[str, str, Callable[[float, bool], str]], ...] = (
+    ("waited", "waiting", _length),
+    ("duration", "length", _length),
+    ("jitter", "jitter_ms", _ms),
+)

@@ -1,0 +1,129 @@
+"""A program that attends to a caller, written as a coroutine of the host."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from softswitch.calls.call import Call
+from softswitch.errors import NotPossible
+from softswitch.ids import ConversationId
+from softswitch.media.engine import File, Tone
+
+__all__ = ["Action", "ActionCall", "Stage"]
+
+T = TypeVar("T")
+
+
+class Stage(Protocol):
+    """What the switch lends to its actions."""
+
+    def act(self, action: Callable[[], object]) -> None: ...
+    def dial(self, call: Call, number: str) -> None: ...
+    def release(self, call: Call) -> None: ...
+    def start_action(self, action: Action, call: ActionCall) -> None: ...
+
+
+class ActionCall:
+    """The caller, in the hands of a coroutine. Every method raises NotPossible once the caller has gone.
+
+        async def greet(call: ActionCall) -> None:
+            await call.answer()
+            await call.play("welcome.wav")
+            if await call.digit(within=5) == "1":
+                await call.dial("101")
+
+    When the coroutine ends and the caller was not sent on, he is hung up.
+    """
+
+    def __init__(self, stage: Stage, action: Action) -> None:
+        self._stage, self._action = stage, action
+        self._digits: asyncio.Queue[str] = asyncio.Queue()
+        self._waiting: asyncio.Future[str] | None = None
+        self.sent_on = False
+        self.ended = asyncio.Event()
+        """Set when the conversation is over."""
+
+    @property
+    def conversation(self) -> ConversationId:
+        return self._call.id
+
+    @property
+    def caller(self) -> str:
+        """The caller's display name."""
+        return self._call.caller_name
+
+    async def answer(self) -> None:
+        """Answer; from here on the caller pays and hears."""
+        self._stage.act(self._call.answer)
+
+    async def play(self, sound: Tone | File | Path | str) -> None:
+        """Play to the caller and wait for the end; an endless sound is played until the next command."""
+        source = File(Path(sound)) if isinstance(sound, Path | str) else sound
+        endless = source.loop if isinstance(source, File) else source.repeat is None
+        done = self._expect()
+        self._stage.act(lambda: self._call.play(source))
+        if not endless:
+            await done
+
+    async def digit(self, within: float | None = None) -> str | None:
+        """Return the next digit that the caller presses, None after ``within`` seconds without one."""
+        self._check()
+        try:
+            async with asyncio.timeout(within):
+                return await self._digits.get()
+        except TimeoutError:
+            return None
+
+    async def dial(self, number: str) -> str:
+        """Send the caller on as the dial plan says; return "answered", "busy", "no answer", "declined"..."""
+        done = self._expect()
+        self._stage.dial(self._call, number)
+        return await done
+
+    async def hang_up(self) -> None:
+        self._stage.release(self._call)
+
+    # Attendant: what the call tells ----------------------------------------------------------------------------------
+
+    def arrived(self, call: Call) -> None:
+        self._call = call
+        self._stage.start_action(self._action, self)
+
+    def digit_pressed(self, digit: str) -> None:
+        self._digits.put_nowait(digit)
+
+    def played(self) -> None:
+        self._settle("played")
+
+    def connected(self) -> None:
+        self.sent_on = True
+        self._settle("answered")
+
+    def refused(self, result: str) -> None:
+        self._settle(result)
+
+    def gone(self) -> None:
+        self.ended.set()
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(NotPossible("the caller has gone"))
+            self._waiting.exception()  # nobody may be waiting for it
+
+    def _check(self) -> None:
+        if self.ended.is_set():
+            raise NotPossible("the caller has gone")
+
+    def _expect(self) -> asyncio.Future[str]:
+        self._check()
+        self._settle("interrupted")
+        self._waiting = asyncio.get_running_loop().create_future()
+        return self._waiting
+
+    def _settle(self, result: str) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(result)
+
+
+Action = Callable[[ActionCall], Awaitable[None]]

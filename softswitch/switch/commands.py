@@ -1,0 +1,137 @@
+"""What a running switch answers on its control socket."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from softswitch import __version__
+from softswitch.api import present
+from softswitch.api.views import (
+    CallRow,
+    ConversationView,
+    EventRow,
+    LadderView,
+    MediaStatus,
+    PersonRow,
+    ReloadView,
+    StatusView,
+)
+from softswitch.errors import NoSuch
+
+if TYPE_CHECKING:
+    from softswitch.switch.switch import Switch
+
+__all__ = ["SwitchCommands"]
+
+
+class SwitchCommands:
+    """Implements ``api.commands.Commands`` for one switch."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+
+    async def status(self) -> StatusView:
+        switch = self._switch
+        now = switch.clock.utc()
+        settings = switch.settings
+        reachable = {device.bound.person for device in switch.live.devices.values()}
+        return StatusView(
+            version=__version__,
+            name=settings.switch.name,
+            domain=settings.switch.domain,
+            config=str(settings.path),
+            pid=os.getpid(),
+            started=present.instant(switch.started),
+            uptime=round((now - switch.started).total_seconds(), 3),
+            listening=[f"{item.transport}:{item.host}:{item.port}" for item in switch.listening],
+            calls=len(switch.live.conversations),
+            people=len(settings.directory.people),
+            registered=len(reachable & settings.directory.people.keys()),
+            media=self._media(),
+            counters={**switch.endpoint.counters, **switch.shell.counters, **switch.engine.counters()},
+            warnings=[*switch.warnings, *switch.alarms.values()],
+        )
+
+    def _media(self) -> MediaStatus:
+        switch = self._switch
+        lateness = switch.engine.lateness()
+        total = sum(count for _, count in lateness)
+        seen, p99, worst = 0, 0.0, 0.0
+        for bound, count in lateness:
+            seen += count
+            if count:
+                worst = bound
+            if p99 == 0.0 and total and seen >= 0.99 * total:
+                p99 = bound
+        return MediaStatus(
+            threads=len(switch.engine.describe()),
+            ports_open=len(switch.pool),
+            ports_total=(switch.settings.rtp.port_high - switch.settings.rtp.port_low + 1) // 2,
+            recordings=sum(1 for fold in switch.live.conversations.values() if fold.open_recordings),
+            late_p99=p99,
+            late_max=worst,
+        )
+
+    async def people(self) -> list[PersonRow]:
+        switch = self._switch
+        now = switch.clock.utc()
+        busy: dict[str, str] = {}
+        for fold in switch.live.conversations.values():
+            for leg in fold.cdr().legs:
+                if leg.ended_at is None and leg.party.startswith("person:"):
+                    busy[leg.party.partition(":")[2]] = "talking" if leg.answered_at else "ringing"
+        return [
+            present.person_row(person, switch.live.of_person(extension, now), now, busy.get(extension))
+            for extension, person in sorted(switch.settings.directory.people.items())
+        ]
+
+    async def calls(self, finished: int) -> list[CallRow]:
+        switch = self._switch
+        now = switch.clock.utc()
+        rows = [present.call_row(fold.cdr(), now, fold.state) for fold in switch.live.conversations.values()]
+        if finished:
+            over = await switch.records.conversations(finished, running=False)
+            rows += [present.call_row(cdr) for cdr in over]
+        return rows
+
+    async def show(self, conversation: str, language: str) -> ConversationView:
+        switch = self._switch
+        found = await switch.records.find(conversation)
+        return present.conversation_view(
+            await switch.records.cdr(found),
+            await switch.records.timeline(found),
+            language,
+            {extension: person.name for extension, person in switch.settings.directory.people.items()},
+            switch.clock.utc(),
+        )
+
+    async def trace(self, conversation: str) -> LadderView:
+        switch = self._switch
+        found = await switch.records.find(conversation)
+        parties = {leg.call_id: leg.party for leg in (await switch.records.cdr(found)).legs}
+        entries = switch.trace.ladder(parties)
+        if not entries:
+            raise NoSuch("trace of conversation", found)
+        now, civil = switch.clock.now(), switch.clock.utc()
+        return present.ladder_view(found, entries, parties, lambda at: civil - timedelta(seconds=now - at))
+
+    async def reload(self, path: str | None, language: str) -> ReloadView:
+        switch = self._switch
+        changes = switch.reload(Path(path) if path else None)
+        return ReloadView(path=str(switch.settings.path), changes=changes, warnings=switch.warnings)
+
+    async def stop(self) -> None:
+        self._switch.request_stop()
+
+    async def events(self, since: int | None) -> AsyncIterator[EventRow]:
+        subscription = self._switch.bus.subscribe()
+        try:
+            async for event in subscription:
+                if since is None or event.seq > since:
+                    yield present.event_row(event)
+        finally:
+            self._switch.bus.unsubscribe(subscription)

@@ -1,0 +1,98 @@
+"""What a process that died left behind, made fit for use: recordings, registrations, dialogs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from softswitch.clock import Clock
+from softswitch.events import Event, RecordingFailed, RecordingFinished
+from softswitch.ids import ConversationId
+from softswitch.media import wav
+from softswitch.records.recovery import Recovered
+from softswitch.sip.events import Binding, DialogState, Flow, SessionId
+from softswitch.sip.parser import ParseError
+from softswitch.sip.uri import parse_uri
+
+__all__ = ["Mended", "bindings_of", "dialogs_of", "mend_recordings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """``events`` tell of each file; ``evidence`` is when the last sample of a conversation was written."""
+
+    events: tuple[Event, ...]
+    evidence: Mapping[ConversationId, datetime]
+
+
+def mend_recordings(recovered: Recovered, folder: Path) -> Mended:
+    """Repair the headers of the recordings that were being written, and find out until when they were."""
+    events: list[Event] = []
+    evidence: dict[ConversationId, datetime] = {}
+    written: dict[str, datetime] = {}
+    for _, name in recovered.recordings:
+        for path in (wav.part_path(folder / name), folder / name):
+            with suppress(OSError):
+                written[name] = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                break
+    repaired = {mended.path: mended for mended in wav.repair_all(folder)}
+    for conversation, name in recovered.recordings:
+        mended = repaired.get(folder / name) or wav.repair(folder / name)
+        if name not in written or mended.error is not None:
+            events.append(
+                RecordingFailed(conversation=conversation, path=name, error=mended.error or "the file is not there")
+            )
+            continue
+        evidence[conversation] = written[name]
+        events.append(
+            RecordingFinished(
+                at=written[name], conversation=conversation, path=name, duration=mended.duration, repaired=True
+            )
+        )
+    return Mended(tuple(events), evidence)
+
+
+def bindings_of(recovered: Recovered, clock: Clock) -> list[Binding]:
+    """Return the registrations that can be called again at once.
+
+    One over a stream is not among them: its connection died with the process,
+    and the telephone will open another.
+    """
+    now, civil = clock.now(), clock.utc()
+    bindings = []
+    for bound in recovered.bindings:
+        contact = parse_uri(bound.contact)
+        if bound.transport != "udp" or isinstance(contact, ParseError):
+            continue
+        bindings.append(
+            Binding(
+                person=bound.person,
+                contact=contact,
+                flow=Flow("udp", (bound.local_host, bound.local_port), (bound.remote_host, bound.remote_port)),
+                call_id=bound.call_id,
+                cseq=bound.cseq,
+                registered_at=now - (civil - bound.registered_at).total_seconds(),
+                expires_at=now + (bound.expires_at - civil).total_seconds(),
+                user_agent=bound.user_agent,
+                path=bound.path,
+            )
+        )
+    return bindings
+
+
+def dialogs_of(recovered: Recovered) -> list[DialogState]:
+    """Return the dialogs whose peers still believe in them."""
+    return [
+        _dialog(json.loads(text)) for conversation in recovered.conversations for text in conversation.dialogs.values()
+    ]
+
+
+def _dialog(state: dict[str, Any]) -> DialogState:
+    for name in ("routes", "remote", "local"):
+        state[name] = tuple(state[name])
+    return DialogState(**{**state, "session": SessionId(state["session"])})

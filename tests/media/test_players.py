@@ -1,0 +1,135 @@
+"""Tones, files and music as sources."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from softswitch.errors import NoSuch, NotPossible
+from softswitch.media.engine import File, PlayEnded, RoomId, Tone
+from tests.media.virtual_room import Room, gaps, level, sine
+
+
+def sound(path: Path, seconds: float, frequency: float = 440.0) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(sine(frequency, round(seconds * 8000)).tobytes())
+    return path
+
+
+def test_a_file_is_heard_whole_and_its_end_is_told(tmp_path: Path) -> None:
+    room = Room()
+    a = room.phone()
+    player = room.engine.play(room.room, File(sound(tmp_path / "hello.wav", 0.5)))
+    room.engine.hear(a.port, {player: 1.0})
+    room.run(1.0)
+    assert room.told(PlayEnded) == [PlayEnded(player)]
+    assert sum(np.abs(a.heard(1.0).astype(int)) > 10) == pytest.approx(4000, abs=50)
+    assert gaps(a.packets) == []
+
+
+def test_after_the_end_nothing_is_sent(tmp_path: Path) -> None:
+    room = Room()
+    a = room.phone()
+    player = room.engine.play(room.room, File(sound(tmp_path / "hello.wav", 0.1)))
+    room.engine.hear(a.port, {player: 1.0})
+    room.run(0.3)
+    assert 5 <= len(a.packets) <= 6
+
+
+def test_after_an_announcement_the_other_party_is_relayed(tmp_path: Path) -> None:
+    room = Room()
+    a, b = room.phone(), room.phone(880.0)
+    player = room.engine.play(room.room, File(sound(tmp_path / "hello.wav", 0.3)))
+    room.engine.hear(a.port, {player: 1.0, b.port: 1.0})
+    room.run(1.0)
+    assert abs(a.level(880.0)) < 1
+    spoken = b.spoken
+    b.send(bytes(range(160)), 0, room.now)
+    room.step()
+    assert a.packets[-1].payload == bytes(range(160)), spoken
+    assert {step for step, _ in gaps(a.packets)} <= {1}
+
+
+def test_music_goes_round_without_a_seam(tmp_path: Path) -> None:
+    room = Room()
+    a = room.phone()
+    music = room.engine.play(room.room, File(sound(tmp_path / "music.wav", 0.25, 400.0), loop=True))
+    room.engine.hear(a.port, {music: 1.0})
+    room.run(3.0)
+    assert room.told(PlayEnded) == []
+    assert a.level(400.0, 2.0) == pytest.approx(0, abs=0.2)
+    assert np.abs(np.diff(a.heard(2.0).astype(int))).max() < 8000 * 2 * np.pi * 400 / 8000 + 600
+
+
+def test_all_listeners_hear_the_same_place_of_the_music() -> None:
+    room = Room()
+    a, b = room.phone(), room.phone()
+    music = room.engine.play(room.room, Tone((300.0,), -16.0))
+    room.engine.hear(a.port, {music: 1.0})
+    room.run(0.2)
+    room.engine.hear(b.port, {music: 1.0})
+    room.run(0.3)
+    assert a.packets[-1].payload == b.packets[-1].payload
+
+
+def test_a_player_that_is_stopped_says_nothing_more() -> None:
+    room = Room()
+    a = room.phone()
+    tone = room.engine.play(room.room, Tone((425.0,)))
+    room.engine.hear(a.port, {tone: 1.0})
+    room.run(0.3)
+    room.engine.stop(tone)
+    a.forget()
+    room.run(0.2)
+    assert a.packets == []
+    assert room.told(PlayEnded) == []
+
+
+def test_a_cadence_is_repeated_as_often_as_asked() -> None:
+    room = Room()
+    a = room.phone()
+    busy = room.engine.play(room.room, Tone((425.0,), -10.0, (0.2, 0.2), 3))
+    room.engine.hear(a.port, {busy: 1.0})
+    room.run(2.0)
+    assert room.told(PlayEnded) == [PlayEnded(busy)]
+    heard = np.abs(a.heard(1.2).astype(int)).reshape(-1, 160).max(axis=1) > 1000
+    rises = int(np.sum(np.diff(heard.astype(int)) == 1)) + int(heard[0])
+    assert rises == 3
+
+
+def test_a_tone_has_its_level_in_dbov() -> None:
+    room = Room()
+    a = room.phone()
+    tone = room.engine.play(room.room, Tone((1000.0,), -20.0))
+    room.engine.hear(a.port, {tone: 1.0})
+    room.run(1.0)
+    heard = a.heard().astype(float)
+    assert 20 * np.log10(np.sqrt(np.mean(heard**2)) / 32_768) == pytest.approx(-20.0, abs=0.2)
+    assert level(a.heard(), 500.0) < -60
+
+
+def test_a_file_that_is_no_sound_cannot_be_played(tmp_path: Path) -> None:
+    room = Room()
+    with pytest.raises(NotPossible):
+        room.engine.play(room.room, File(tmp_path / "missing.wav"))
+
+
+def test_a_room_that_is_not_there_cannot_play() -> None:
+    room = Room()
+    with pytest.raises(NoSuch):
+        room.engine.play(RoomId(99), Tone((425.0,)))
+
+
+def test_players_are_given_back_when_they_end() -> None:
+    room = Room()
+    for _ in range(200):  # the engine of these tests has 64 places
+        tone = room.engine.play(room.room, Tone((425.0,), -10.0, (0.02,), 1))
+        room.engine.stop(tone)
+        room.run(0.002)
+    room.run(0.1)

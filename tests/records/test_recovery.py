@@ -1,0 +1,149 @@
+"""What a dead process left open is known after the restart, and is closed once, at the time it really ended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from softswitch.events import (
+    ConversationEnded,
+    DeviceBound,
+    DeviceReachability,
+    DeviceUnbound,
+    LegEnded,
+    SwitchStarted,
+    SwitchStopped,
+)
+from softswitch.ids import ConversationId
+from softswitch.records.query import Records
+from softswitch.records.recovery import Recovered, closing_events
+from tests.records.office import NODE, Office, until
+from tests.records.story import at, call
+
+
+async def test_a_call_cut_off_while_talking_was_answered_and_ended_when_the_switch_was_last_alive(
+    tmp_path: Path,
+) -> None:
+    office = await Office(tmp_path / "a").start()
+    office.publish(*call()[:9])  # talking since the fifth second
+    office.clock.advance_to(office.clock.now() + 47.0)
+    alive = tmp_path / "a" / "journal" / "alive"
+    await until(lambda: b"09:00:47" in alive.read_bytes())
+    office = await office.killed()
+    office.clock.advance_to(office.clock.now() + 600.0)  # the machine comes back ten minutes later
+    await office.start()
+    recovered = office.recovered
+    assert (recovered.alive_at, recovered.orderly, recovered.last_seq) == (at(47), False, 9)
+    events = closing_events(recovered, office.clock.utc())
+    assert [(type(event).__name__, event.at) for event in events] == [
+        ("LegEnded", at(47)),
+        ("LegEnded", at(47)),
+        ("ConversationEnded", at(47)),
+    ]
+    office.publish(*events)
+    await office.stop()
+    records = Records.open(office.folder)
+    cdr = await records.cdr("c1")
+    assert (cdr.result, cdr.cause, cdr.ended_at, cdr.talk) == ("answered", "switch died", at(47), 42.0)
+    assert {leg.cause for leg in cdr.legs} == {"switch died"}
+    await records.close()
+
+
+async def test_a_call_cut_off_while_ringing_ended_because_the_switch_died(tmp_path: Path) -> None:
+    office = await Office(tmp_path / "a").start()
+    office.publish(*call()[:4])
+    office = await (await office.killed()).start()
+    (end,) = [event for event in closing_events(office.recovered, at(60)) if isinstance(event, ConversationEnded)]
+    assert (end.conversation, end.result, end.cause) == ("c1", "switch died", "switch died")
+    await office.stop()
+
+
+async def test_dying_again_while_closing_closes_nothing_twice(tmp_path: Path) -> None:
+    office = await Office(tmp_path / "a").start()
+    office.publish(*call()[:9])
+    office = await (await office.killed()).start()
+    first, *_ = closing_events(office.recovered, at(60))
+    office.publish(first)
+    office = await (await office.killed()).start()
+    second, end = closing_events(office.recovered, at(60))
+    assert isinstance(first, LegEnded)
+    assert isinstance(second, LegEnded)
+    assert isinstance(end, ConversationEnded)
+    assert {first.leg, second.leg} == {"a", "b"}
+    office.publish(second, end)
+    office = await (await office.killed()).start()
+    assert closing_events(office.recovered, at(60)) == []
+    await office.stop()
+
+
+async def test_the_time_of_a_recordings_last_block_is_better_evidence(tmp_path: Path) -> None:
+    office = await Office(tmp_path / "a").start()
+    office.publish(*call()[:9])
+    office = await (await office.killed()).start()
+    evidence = {ConversationId("c1"): at(33)}
+    assert {event.at for event in closing_events(office.recovered, at(600), evidence)} == {at(33)}
+    assert {event.at for event in closing_events(office.recovered, at(20), evidence)} == {at(20)}  # never in the future
+    await office.stop()
+
+
+async def test_the_dialogs_and_recordings_of_a_dead_process_are_known(tmp_path: Path) -> None:
+    office = await Office(tmp_path / "a").start()
+    office.publish(*call("c1"), *call("c2")[:9])
+    office = await (await office.killed()).start()
+    (conversation,) = office.recovered.conversations
+    assert (conversation.conversation, dict(conversation.dialogs)) == ("c2", {"b": "{}"})
+    assert office.recovered.recordings == (("c2", "c2.wav"),)
+    await office.stop()
+
+
+def bound(contact: str, expires: float) -> DeviceBound:
+    return DeviceBound(
+        person="102",
+        contact=contact,
+        transport="udp",
+        remote_host="192.168.1.20",
+        remote_port=5060,
+        local_host="192.168.1.1",
+        local_port=5060,
+        call_id="r",
+        cseq=3,
+        at=at(0),
+        registered_at=at(0),
+        expires_at=at(expires),
+        user_agent="Phone/1",
+        path=("<sip:p;lr>",),
+    )
+
+
+async def test_registrations_that_are_still_valid_survive(tmp_path: Path) -> None:
+    office = await Office(tmp_path / "a").start()
+    office.publish(
+        bound("sip:102@a", 3600),
+        bound("sip:102@b", 3600),
+        bound("sip:102@c", 30),
+        DeviceUnbound(person="102", contact="sip:102@b", why="removed"),
+        DeviceReachability(person="102", contact="sip:102@a", reachable=False),
+    )
+    office = await office.killed()
+    office.clock.advance_to(office.clock.now() + 60)
+    await office.start()
+    assert office.recovered.bindings == (replace(bound("sip:102@a", 3600), seq=1, node=NODE),)
+    assert [event.contact for event in office.recovered.expired] == ["sip:102@c"]
+    (gone,) = closing_events(office.recovered, office.clock.utc())
+    assert (type(gone).__name__, gone.at) == ("DeviceUnbound", at(30))
+    await office.stop()
+
+
+async def test_an_orderly_stop_is_known_as_one(tmp_path: Path) -> None:
+    office = await Office(tmp_path / "a").start()
+    office.publish(SwitchStarted(version="1"), SwitchStopped())
+    office = await (await office.killed()).start()
+    assert office.recovered.orderly
+    assert closing_events(office.recovered, at(60)) == []
+    await office.stop()
+
+
+async def test_a_new_office_has_nothing_to_recover(tmp_path: Path) -> None:
+    office = await Office(tmp_path).start()
+    assert office.recovered == Recovered()
+    await office.stop()

@@ -1,0 +1,143 @@
+"""Whose packets are believed: RTP bleed and injection (reliability.md M1, M2) in small."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from softswitch.media import kernels
+from softswitch.rtp.source_policy import SourcePolicy, Verdict
+
+PHONE, NAT, THIEF = ("192.0.2.1", 4000), ("203.0.113.9", 61_000), ("198.51.100.66", 6666)
+
+
+def learning() -> SourcePolicy:
+    policy = SourcePolicy()
+    policy.signal(PHONE)
+    return policy
+
+
+def test_without_a_session_nobody_is_believed_and_nothing_is_sent() -> None:
+    policy = SourcePolicy()
+    assert policy.receive(PHONE, True, 1, 1) is Verdict.DROP
+    assert policy.target is None
+
+
+def test_the_signalled_address_is_believed_at_once() -> None:
+    policy = learning()
+    assert policy.target == PHONE
+    assert policy.receive(PHONE, True, 1, 1) is Verdict.LATCHED
+    assert policy.receive(PHONE, True, 1, 2) is Verdict.ACCEPT
+
+
+def test_a_phone_behind_nat_proves_itself_with_four_packets() -> None:
+    policy = learning()
+    verdicts = [policy.receive(NAT, True, 5, number) for number in (65_534, 65_535, 0)]
+    assert verdicts == [Verdict.DROP] * 3
+    assert policy.target == PHONE
+    assert policy.receive(NAT, True, 5, 1) is Verdict.LATCHED
+    assert policy.target == NAT
+
+
+def test_a_spray_without_sequence_never_proves_itself() -> None:
+    policy = learning()
+    assert all(policy.receive(THIEF, True, 5, 7) is Verdict.DROP for _ in range(100))
+    assert all(policy.receive(THIEF, True, ssrc, ssrc) is Verdict.DROP for ssrc in range(100))
+    assert all(policy.receive(THIEF, False, 5, number) is Verdict.DROP for number in range(100))
+    assert policy.target == PHONE
+
+
+def test_a_packet_of_the_signalled_address_ends_all_other_claims() -> None:
+    policy = learning()
+    for number in range(3):
+        policy.receive(THIEF, True, 5, number)
+    assert policy.receive(PHONE, True, 1, 1) is Verdict.LATCHED
+    assert policy.receive(THIEF, True, 5, 3) is Verdict.DROP
+
+
+def test_once_locked_even_a_perfect_copy_from_elsewhere_is_dropped() -> None:
+    policy = learning()
+    policy.receive(PHONE, True, 1, 1)
+    assert all(policy.receive(THIEF, True, 1, number) is Verdict.DROP for number in range(2, 50))
+    assert policy.target == PHONE
+
+
+def test_the_same_address_signalled_again_changes_nothing() -> None:
+    policy = learning()
+    for number in range(4):
+        policy.receive(NAT, True, 5, number)
+    assert policy.signal(PHONE) is False
+    assert policy.target == NAT
+
+
+def test_a_new_signalled_address_opens_learning() -> None:
+    policy = learning()
+    policy.receive(PHONE, True, 1, 1)
+    other = ("192.0.2.1", 4002)
+    assert policy.signal(other) is True
+    assert policy.target == other
+    assert policy.receive(other, True, 1, 2) is Verdict.LATCHED
+
+
+def test_after_a_timeout_the_peer_may_come_from_elsewhere() -> None:
+    policy = learning()
+    policy.receive(PHONE, True, 1, 1)
+    policy.relearn()
+    assert policy.target == PHONE
+    for number in range(3):
+        assert policy.receive(NAT, True, 1, number) is Verdict.DROP
+    assert policy.receive(NAT, True, 1, 3) is Verdict.LATCHED
+
+
+def test_after_a_timeout_the_same_source_goes_on_silently() -> None:
+    policy = learning()
+    policy.receive(PHONE, True, 1, 1)
+    policy.relearn()
+    assert policy.receive(PHONE, True, 1, 2) is Verdict.ACCEPT
+    assert policy.receive(THIEF, True, 1, 3) is Verdict.DROP
+
+
+def test_a_stream_that_the_peer_disabled_is_not_learned() -> None:
+    policy = learning()
+    policy.signal(None)
+    assert all(policy.receive(THIEF, True, 1, number) is Verdict.DROP for number in range(10))
+    assert policy.target is None
+
+
+def test_reports_come_from_the_same_host() -> None:
+    policy = learning()
+    assert policy.control(("192.0.2.1", 9))
+    assert not policy.control(NAT)
+    for number in range(4):
+        policy.receive(NAT, True, 5, number)
+    assert policy.control(("203.0.113.9", 1))
+    assert not policy.control(PHONE)
+
+
+addresses = st.sampled_from([PHONE, NAT, THIEF, *((f"10.0.0.{i}", 5000) for i in range(5))])
+steps = st.one_of(
+    st.tuples(st.just("signal"), st.one_of(st.none(), addresses)),
+    st.tuples(st.just("relearn")),
+    st.tuples(st.just("run"), addresses, st.integers(0, 1), st.integers(65_530, 65_535), st.integers(1, 5)),
+    st.tuples(st.just("receive"), addresses, st.booleans(), st.integers(0, 1), st.integers(0, 4)),
+)
+
+
+@given(st.lists(steps, max_size=60))
+def test_kernel_and_twin_judge_alike(story: list[tuple[object, ...]]) -> None:
+    kernel, twin = kernels.SourcePolicy(), SourcePolicy()
+    for what, *arguments in story:
+        match what, arguments:
+            case "signal", [remote]:
+                assert kernel.signal(remote) == twin.signal(remote)  # type: ignore[arg-type]
+            case "relearn", _:
+                kernel.relearn()
+                twin.relearn()
+            case "run", [source, ssrc, start, count]:
+                for i in range(count):
+                    number = (start + i) % 65_536
+                    assert kernel.receive(source, True, ssrc, number) == twin.receive(source, True, ssrc, number)
+            case _, [source, expected, ssrc, number]:
+                assert kernel.receive(source, expected, ssrc, number) == twin.receive(source, expected, ssrc, number)
+        assert kernel.target == twin.target
+        assert all(kernel.control(host) == twin.control(host) for host in (PHONE, NAT, THIEF))
