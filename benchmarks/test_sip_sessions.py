@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from statistics import median
 from time import process_time
 from typing import Any
 
-from softswitch.sip.events import Accept, Answered, Ended, Hangup, Incoming, Output, Progress, Ring
-from tests.sip.network import OFFER, Address, Network, Rights, Switch, answering
+from softswitch.ids import Ids
+from softswitch.sip.auth import DigestClient
+from softswitch.sip.events import Accept, Answered, Ended, Flow, Hangup, Incoming, Output, Progress, Ring
+from softswitch.sip.message import Request
+from softswitch.sip.parser import parse
+from tests.sip.network import OFFER, REALM, Address, Network, Rights, Script, Switch, answering
 
 CALLER: Address = ("192.0.2.1", 5060)
 MIDDLE: Address = ("192.0.2.9", 5060)
@@ -89,6 +94,56 @@ def test_two_leg_calls(benchmark: Any) -> None:
     run.net.run(200)
     assert run.relay.ended == 2 * len(run.caller.calls)
     assert len(run.relay.endpoint) == 0
+
+
+def test_registrations(benchmark: Any) -> None:
+    """Digest registrations of 1,000 people, two requests and two answers each: ``extra_info`` is by CPU time."""
+    people = [str(number) for number in range(1000)]
+    net = Network()
+    switch = Switch(net, MIDDLE, Rights(passwords=dict.fromkeys(people, "secret")), seed=1)
+    rounds = iter(range(100))
+
+    def prepare() -> tuple[tuple[list[tuple[bytes, Flow]]], dict[str, Any]]:
+        """Make the phones' side ahead: the answers to challenges are their work, not the switch's."""
+        turn = next(rounds)
+        asked = []
+        for number, person in enumerate(people):
+            phone = Script(net, ("198.51.100.1", 1024 + number))
+            flow = Flow("udp", MIDDLE, phone.address)
+            request = phone.request(
+                "REGISTER",
+                switch,
+                2 * turn + 1,
+                call_id=f"{person}",
+                branch=f"{turn}a",
+                uri=f"sip:{REALM}",
+                From=f"<sip:{person}@{REALM}>;tag=r",
+                To=f"<sip:{person}@{REALM}>",
+                Contact=f"<sip:{person}@198.51.100.1:{1024 + number}>",
+            )
+            first = switch.endpoint.receive(request.encode(), flow, net.now)[0]
+            challenge = parse(first.data)
+            headers = request.headers.copy()
+            headers.set(*DigestClient(person, password="secret").answer(challenge, request, Ids(number)))
+            headers.set("CSeq", f"{2 * turn + 2} REGISTER")
+            headers.set("Via", str(headers.get("Via")).replace(f"{turn}a", f"{turn}b"))
+            asked.append((request.encode(), flow))
+            asked.append((Request("REGISTER", request.uri, headers).encode(), flow))
+        return (asked,), {}
+
+    spent: list[float] = []
+
+    def register(asked: list[tuple[bytes, Flow]]) -> None:
+        start = process_time()
+        for data, flow in asked:
+            switch.endpoint.receive(data, flow, net.now)
+        net.now += 40
+        switch.endpoint.tick(net.now)
+        spent.append(process_time() - start)
+
+    benchmark.pedantic(register, setup=prepare, rounds=5)
+    assert len(switch.endpoint.all_bindings()) == 1000
+    benchmark.extra_info["registrations_per_second"] = round(1000 / median(spent))
 
 
 def test_the_relay_alone(benchmark: Any) -> None:

@@ -223,8 +223,11 @@ class DialogClient:
                 return self._later(ours, now + self._glare_pause(), now)
             case 500 | 503 if again and response.retry_after is not None and response.retry_after <= 10:
                 return self._later(ours, now + response.retry_after, now)
-            case 405 | 501 if ours.request.method == "UPDATE":
+            case 405 | 501 if ours.request.method == "UPDATE" and ours.offer is None:
+                # It does not know UPDATE after all: a re-INVITE does the same.
                 self._update = False
+                self.timer.postpone(now)
+                return []
         if ours.offer is None or not ours.asked:
             self._refresh_declined(now)
             return self.advance(now)
@@ -252,9 +255,7 @@ class DialogClient:
         return self.session.give_up(now) + self.session.end(cause, status=status)
 
     def _refresh_declined(self, now: float) -> None:
-        if not self._update and self.timer.supported:
-            self.timer.postpone(now)
-        elif self.timer.supported:
+        if self.timer.supported:
             self.timer.postpone(now + _REFRESH_AGAIN)
         else:
             self.timer.answered(now)

@@ -29,7 +29,7 @@ from softswitch.sip.events import (
     SessionId,
     Unregistered,
 )
-from softswitch.sip.farewell import Farewell
+from softswitch.sip.farewell import Farewell, Withdrawal, refuse_invite
 from softswitch.sip.grammar import ParseError
 from softswitch.sip.identity import caller_of, is_withheld
 from softswitch.sip.keepalive import KeepAlive
@@ -126,16 +126,18 @@ class Endpoint:
         return [] if found is None else self._settle(found, found.command(command, now), now)
 
     def release(self, state: DialogState, now: float) -> list[Output]:
-        """Send BYE in a dialog of a process that is gone, and forget it."""
+        """Release the peer of a process that is gone, as the phase of the dialog demands, and forget it."""
         dialog = Dialog.of_state(state)
         if isinstance(dialog, ParseError) or state.session in self._sessions:
             return []
-        farewell = Farewell(self._stack, state, dialog)
+        if state.phase == "called":
+            return self._run(refuse_invite(self._stack, state, dialog, now), now)
+        farewell = (Withdrawal if state.phase == "calling" else Farewell)(self._stack, state, dialog)
         self._adopt(farewell)
         return self._settle(farewell, farewell.start(now), now)
 
     def dialog_state(self, session: SessionId) -> DialogState | None:
-        """Return what ``release`` needs after a crash; None while there is no confirmed dialog."""
+        """Return what ``release`` needs after a crash; None when the session is over."""
         found = self._sessions.get(session)
         return None if found is None else found.dialog_state()
 
@@ -156,6 +158,18 @@ class Endpoint:
         """Take back the bindings of the process before, ``expires_at`` being on this process's clock."""
         for binding in self._registrar.restore(bindings, now):
             self._keepalive.watch(binding, now)
+
+    def unregister(self, person: str) -> list[Output]:
+        """Forget the bindings of somebody who may no longer register."""
+        changes = self._registrar.remove_person(person)
+        self._note(changes, 0.0)
+        return [*changes]
+
+    def use(self, settings: SipSettings) -> None:
+        """Swap the settings in, but for ``domain``, ``realm``, ``secret`` and ``timers``; sessions keep theirs."""
+        self._settings = self._stack.settings = settings
+        self._registrar.use(settings)
+        self._hosts = settings.hosts | {settings.domain}
 
     # Time and sight -------------------------------------------------------------------------------------------------
 
@@ -183,6 +197,12 @@ class Endpoint:
     def counters(self) -> Counter[str]:
         """What was refused, dropped or strange, by kind."""
         return self._stack.counters + self._layer.counters
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a request in some session waits for its answer, the BYE of an ended one for example."""
+        keys = (key for session in self._sessions.values() for key in session.open_requests)
+        return any(self._layer.unanswered(key) for key in keys)
 
     def __len__(self) -> int:
         """How many sessions are kept, the ended ones with leftovers included."""

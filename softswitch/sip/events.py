@@ -344,7 +344,12 @@ Output = PutOnWire | SessionEvent | Registered | Unregistered
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialogState:
-    """All that is needed to send a BYE in a dialog after a crash; plain strings and numbers for the journal."""
+    """All that is needed to release a peer after a crash; plain strings and numbers for the journal.
+
+    ``phase`` decides how: "confirmed" by BYE; "calling" by a CANCEL of our INVITE,
+    whose Via is in ``vias``; "called" by a final response to the peer's INVITE, with
+    its Via values and ``remote_cseq``. ``local`` of ("", 0): no flow was known yet.
+    """
 
     session: SessionId
     call_id: str
@@ -358,3 +363,6 @@ class DialogState:
     transport: Transport
     remote: tuple[str, int]
     local: tuple[str, int] = field(default=("", 0))
+    phase: Literal["confirmed", "calling", "called"] = "confirmed"
+    vias: tuple[str, ...] = ()
+    remote_cseq: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from softswitch.sip.grammar import ParseError
@@ -9,6 +10,8 @@ from softswitch.sip.message import Request, Response
 from softswitch.sip.parser import DEFAULT_LIMITS, Head, Limits, build, read_head
 
 __all__ = ["KeepAlive", "StreamFramer"]
+
+_PINGS = re.compile(rb"(?:\r\n\r\n)++")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,7 @@ class StreamFramer:
             output = self._next(now)
             if output is None:
                 break
-            # A flood of pings in one segment gets one pong.
-            if not (isinstance(output, KeepAlive) and outputs and isinstance(outputs[-1], KeepAlive)):
-                outputs.append(output)
+            outputs.append(output)
         return outputs
 
     def tick(self, now: float) -> list[Request | Response | ParseError | KeepAlive]:
@@ -62,8 +63,10 @@ class StreamFramer:
     def _next(self, now: float) -> Request | Response | ParseError | KeepAlive | None:
         """Return what the buffer holds next, or None when it holds no whole message."""
         if self._head is None:
-            if self._buffer.startswith(b"\r\n\r\n"):
-                del self._buffer[:4]
+            pings = _PINGS.match(self._buffer)
+            if pings is not None:
+                # A flood of pings in one segment gets one pong.
+                del self._buffer[: pings.end()]
                 self._searched = 0
                 return KeepAlive()
             error = self._find_head(now)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HOST",
     "MAX_PARAMS",
+    "MAX_VALUES",
     "QUOTED",
     "SPELLINGS",
     "TOKEN",
@@ -41,6 +42,7 @@ HOST: Final = r"(?:[A-Za-z0-9._\-]++|\[[0-9A-Fa-f:.]++\])"
 UINT32: Final = 2**32 - 1
 # Nobody needs more, and each costs a receiver time: a datagram holds 20,000 of them.
 MAX_PARAMS: Final = 64
+MAX_VALUES: Final = 128
 
 Params: TypeAlias = tuple[tuple[str, str | None], ...]
 
@@ -157,10 +159,11 @@ def unquote(text: str) -> str:
     return "\\".join([part.replace("\\", "") for part in inner.split("\\\\")])
 
 
-def split_list(text: str) -> list[str] | None:
+def split_list(text: str, most: int = MAX_VALUES) -> list[str] | None:
     """Split at the commas outside quotes and angle brackets; items are stripped.
 
-    None when an item is empty or a quote or bracket is left open.
+    None when an item is empty or a quote or bracket is left open. It ends after
+    ``most`` + 1 items, which tells the caller that there are too many.
     """
     if "," not in text:
         return [text]
@@ -174,7 +177,7 @@ def split_list(text: str) -> list[str] | None:
         if not item or (at < len(text) and text[at] != ","):
             return None
         items.append(item)
-        if at == len(text):
+        if at == len(text) or len(items) > most:
             return items
         at += 1
 

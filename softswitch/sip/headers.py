@@ -13,6 +13,7 @@ from typing import Final, TypeAlias, TypeVar, cast
 
 from softswitch.sip.grammar import (
     HOST,
+    MAX_VALUES,
     QUOTED,
     SPELLINGS,
     TOKEN,
@@ -219,7 +220,8 @@ class Headers:
         self._parsed.pop(name, None)
 
     def only(self, *names: str) -> Headers:
-        """Return a copy with only these fields, untouched, as an answer echoes them; the names must be canonical."""
+        """Return a copy with only these fields, untouched, as an answer echoes them, in the order of the names."""
+        names = tuple(map(canonical_name, names))
         fields = {name: list(self._fields[name]) for name in names if name in self._fields}
         return Headers.of_peer(fields, {name: self._parsed[name] for name in fields if name in self._parsed})
 
@@ -236,11 +238,12 @@ class Headers:
     def value(self, name: str, parse: Callable[[str], T | ParseError]) -> T | None:
         """Return the first value of that name as ``parse`` understands it, or None when it is absent or malformed.
 
-        The result is kept until the field changes; ``name`` must be canonical.
+        The result is kept until the field changes.
         """
         known = self._parsed.get(name)
         if known is not None and known[0] is parse:
             return cast(T, known[1])
+        name = canonical_name(name)
         lines = self._fields.get(name)
         parsed = parse(lines[0]) if lines else None
         value = None if isinstance(parsed, ParseError) else parsed
@@ -248,14 +251,15 @@ class Headers:
         return value
 
     def values(self, name: str, parse: Callable[[str], tuple[T, ...] | ParseError]) -> tuple[T, ...]:
-        """Return all values of that name, over all its lines, or () when one of them is malformed."""
+        """Return all values of that name, over all its lines, or () when one is malformed or there are far too many."""
         known = self._parsed.get(name)
         if known is not None and known[0] is parse:
             return cast(tuple[T, ...], known[1])
+        name = canonical_name(name)
         values: tuple[T, ...] = ()
         for line in self._fields.get(name, ()):
             parsed = parse(line)
-            if isinstance(parsed, ParseError):
+            if isinstance(parsed, ParseError) or len(values) > MAX_VALUES:
                 values = ()
                 break
             values += parsed
@@ -320,11 +324,12 @@ _VIA = re.compile(
     rf"[Ss][Ii][Pp][ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+({TOKEN})[ \t]++"
     rf"({HOST})[ \t]*+(?::[ \t]*+([0-9]{{1,5}}+))?+[ \t]*+"
 )
-# The usual address of a phone, trunk or proxy. What this matches is well formed, so that the message parser may
-# leave the building of the value to whoever asks for it.
+# The usual address of a phone, trunk or proxy. What this matches is well formed and within all limits, so that the
+# message parser may leave the building of the value to whoever asks for it.
 PLAIN_NAME_ADDR: Final = re.compile(
-    rf"""(?:"([^"\\]*+)"[ ]?|([A-Za-z0-9.+_\- ]*+))<(sips?:(?:[A-Za-z0-9.+_\-*#=;~!/?&]++@)?+[A-Za-z0-9.\-]++"""
-    rf"""(?::[1-5]?[0-9]{{1,4}})?(?:;[A-Za-z0-9.\-_]++(?:=[A-Za-z0-9.\-_~+/:]*+)?+){{0,16}}+)>(?:;tag=({TOKEN}))?+"""
+    r"""(?:"([^"\\]*+)"[ ]?|([A-Za-z0-9.+_\- ]*+))<(sips?:(?:[A-Za-z0-9.+_\-*#=;~!/?&]{1,64}+@)?+"""
+    r"""[A-Za-z0-9.\-]{1,64}+(?::[1-5]?[0-9]{1,4})?(?:;[A-Za-z0-9.\-_]{1,32}+(?:=[A-Za-z0-9.\-_~+/:]{0,64}+)?+){0,16}+)>"""
+    rf"""(?:;tag=({TOKEN}))?+"""
 )
 _CSEQ = re.compile(rf"([0-9]++)[ \t]++({TOKEN})")
 _TOKENS = re.compile(rf"{TOKEN}(?:[ \t]*+,[ \t]*+{TOKEN})*+")
@@ -486,6 +491,8 @@ def _parse_list(text: str, parse: Callable[[str], T | ParseError]) -> tuple[T, .
     items = split_list(text)
     if items is None:
         return ParseError(400, 0, "empty value in a list, or an open quote or bracket")
+    if len(items) > MAX_VALUES:
+        return ParseError(400, 0, "too many values in a list")
     values = []
     for item in items:
         value = parse(item)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
-from softswitch.sip.grammar import ParseError, is_token, parse_number
+from softswitch.sip.grammar import ParseError, is_token, parse_number, split_list
 from softswitch.sip.headers import (
     CSeq,
     Headers,
@@ -407,8 +407,8 @@ def _required(name: str, value: T | None) -> T:
 
 def _parse_media_ranges(text: str) -> tuple[str, ...] | ParseError:
     names = []
-    for item in text.split(","):
-        parsed = parse_media_type(item.strip(" \t"))
+    for item in split_list(text) or ():
+        parsed = parse_media_type(item)
         if isinstance(parsed, ParseError):
             return parsed
         names.append(parsed.name)

@@ -359,7 +359,7 @@ def _read_list(
     if len(lines) > 1 or "," in lines[0]:
         texts = []
         for nth, line in enumerate(lines):
-            items = split_list(line)
+            items = split_list(line, maximum)
             if items is None:
                 return head.refuse(400, f"{name}: empty value in a list, or an open quote or bracket", name, nth)
             texts += items
@@ -371,7 +371,7 @@ def _read_list(
     for text in texts:
         value = parse_one(text)
         if isinstance(value, ParseError):
-            nth = next(nth for nth, line in enumerate(lines) if text in (split_list(line) or ()))
+            nth = next(nth for nth, line in enumerate(lines) if text in (split_list(line, maximum) or ()))
             return head.refuse(400, f"{name}: {value.reason}", name, nth)
         values.append(value)
     return tuple(values)

@@ -101,6 +101,8 @@ class Registrar:
             if 0 < expires < min(self._settings.min_expires, ONE_HOUR):
                 return Refusal(423, (("Min-Expires", str(self._settings.min_expires)),))
             binding = _same(known, contact.uri)
+            if any(_clash(contact.uri, binding, other.uri, bound) for other, bound, _ in wanted):
+                return Refusal(400)
             if binding is not None and not _newer(request, binding):
                 return Refusal(500)
             if expires and not _reachable(contact.uri, flow, ours):
@@ -186,6 +188,14 @@ class Registrar:
             if (binding := self.find(person, contact)) is not None
         ]
 
+    def remove_person(self, person: str) -> list[BindingChange]:
+        """Drop all bindings of somebody whom the configuration no longer lets in."""
+        return [self._remove(binding, "removed") for binding in self.bindings(person)]
+
+    def use(self, settings: SipSettings) -> None:
+        """Judge by other settings from now on; what is registered stays."""
+        self._settings = settings
+
     def set_reachable(self, person: str, contact: str, reachable: bool) -> list[BindingChange]:
         """Note what keep-alive found out; return the change if it is one."""
         binding = self.find(person, contact)
@@ -240,6 +250,11 @@ def _same(known: dict[str, Binding], contact: Uri) -> Binding | None:
     if binding is not None:
         return binding
     return next((binding for binding in known.values() if equivalent(binding.contact, contact)), None)
+
+
+def _clash(contact: Uri, binding: Binding | None, other: Uri, bound: Binding | None) -> bool:
+    """Whether one request names the same contact twice: then it does not say what it wants."""
+    return equivalent(contact, other) or (binding is not None and binding is bound)
 
 
 def _newer(request: Request, binding: Binding) -> bool:

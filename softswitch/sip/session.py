@@ -91,6 +91,13 @@ class Stack:
             session.open_requests.add(key)
         return key, [*outputs]
 
+    def resume(self, owner: Owner, session: Session, request: Request, to: Flow | Destination) -> TransactionKey:
+        """Take up an INVITE of a process that is gone; ``owner`` hears of its fate."""
+        key = self.layer.resume(request, to)
+        self.owners[key] = (owner, session)
+        session.open_requests.add(key)
+        return key
+
     def open(
         self, request: Request, flow: Flow, now: float, to_tag: str | None = None
     ) -> tuple[TransactionKey, list[Action]]:

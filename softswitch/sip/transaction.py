@@ -195,6 +195,10 @@ class InviteClient(_Timed):
             self._at["A"] = now + self._interval
         return [Send(self.request)]
 
+    def resume(self) -> None:
+        """Go on, instead of ``start``, where another process was when it had sent the request."""
+        self.state = "proceeding"
+
     def receive(self, response: Response, now: float) -> list[ClientOutput]:
         status = response.status
         match self.state:

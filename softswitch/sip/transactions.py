@@ -339,6 +339,24 @@ class TransactionLayer:
             entry.fallback = to
         return entry.key, self._start_client(entry, now)
 
+    def sent(self, key: TransactionKey) -> tuple[Request, Flow | Destination] | None:
+        """Return a request of ours as it went out, with its Via, and where to; None once its transaction is gone."""
+        entry = self._clients.get(key)
+        return None if entry is None else (entry.machine.request, entry.to)
+
+    def unanswered(self, key: TransactionKey) -> bool:
+        """Whether a request of ours waits for its final response."""
+        entry = self._clients.get(key)
+        return entry is not None and entry.machine.state in ("calling", "trying", "proceeding")
+
+    def resume(self, request: Request, to: Flow | Destination) -> TransactionKey:
+        """Take up an INVITE that a process now dead sent with this Via: nothing is sent, it waits for ``cancel``."""
+        machine = InviteClient(request, self._timers, reliable=to.transport == "tcp")
+        machine.resume()
+        entry = _Client(client_key(request.via.branch, "INVITE"), machine, to)
+        self._clients[entry.key] = entry
+        return entry.key
+
     def send_stateless(self, message: Request | Response, to: Flow | Destination) -> list[LayerOutput]:
         """Send a message outside of all transactions, above all the ACK of a 2xx.
 

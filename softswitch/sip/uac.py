@@ -42,6 +42,7 @@ from softswitch.sip.timers4028 import SessionTimer
 from softswitch.sip.transactions import TransactionKey
 from softswitch.sip.uri import Uri
 from softswitch.sip.usage import Usage
+from softswitch.sip.via import address_of
 
 __all__ = ["Caller"]
 
@@ -323,9 +324,34 @@ class Caller(Session):
 
     def dialog_state(self) -> DialogState | None:
         usage = self.usage
-        if usage is None or self.ended or self.peer.flow is None:
+        if self.ended:
             return None
-        return usage.dialog.state(self.id, self.peer.flow)
+        if usage is None:
+            return self._calling_state()
+        return None if self.peer.flow is None else usage.dialog.state(self.id, self.peer.flow)
+
+    def _calling_state(self) -> DialogState | None:
+        sent = None if self._key is None else self.stack.layer.sent(self._key)
+        if sent is None:
+            return None
+        request, to = sent
+        headers = request.headers
+        return DialogState(
+            session=self.id,
+            call_id=self.call_id,
+            local_uri=headers.get("From") or "",
+            local_tag=self.local_tag,
+            remote_uri=headers.get("To") or "",
+            remote_tag="",
+            remote_target=str(request.uri),
+            local_cseq=request.cseq.number,
+            routes=tuple(headers.all("Route")),
+            transport=to.transport,
+            remote=address_of(to),
+            local=to.local if isinstance(to, Flow) else ("", 0),
+            phase="calling",
+            vias=(headers.get("Via") or "",),
+        )
 
     @property
     def target(self) -> Uri | None:

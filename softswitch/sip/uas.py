@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from softswitch.sip.dialog import Dialog
 from softswitch.sip.events import (
     Accept,
@@ -244,9 +246,13 @@ class Callee(Session):
 
     def dialog_state(self) -> DialogState | None:
         flow = self.peer.flow
-        if self.ended or not self._answered or flow is None:
+        if self.ended or flow is None:
             return None
-        return self.usage.dialog.state(self.id, flow)
+        state = self.usage.dialog.state(self.id, flow)
+        if self._answered:
+            return state
+        vias = tuple(self.request.headers.all("Via"))
+        return replace(state, phase="called", vias=vias, remote_cseq=self.request.cseq.number)
 
     @property
     def target(self) -> Uri | None:

@@ -15,6 +15,7 @@ from softswitch.sip.endpoint import Endpoint
 from softswitch.sip.events import (
     Accept,
     Answered,
+    AnswerOffer,
     Destination,
     Ended,
     Flow,
@@ -339,8 +340,6 @@ def pair(**network: float) -> tuple[Network, Switch, Switch]:
 
 def answering(event: Output) -> SessionCommand | None:
     """Answer every call at once, and every offer with the same description."""
-    from softswitch.sip.events import AnswerOffer
-
     match event:
         case Incoming():
             return Accept(description=ANSWER)

@@ -14,9 +14,9 @@ from softswitch.sip.uri import Uri
 tokens = st.text(string.ascii_letters + string.digits + "-.!%*_+`'~", min_size=1, max_size=12)
 names = tokens.map(str.lower)
 ports = st.none() | st.integers(0, 65535)
-domains = st.lists(st.text(string.ascii_lowercase + string.digits + "-_", min_size=1, max_size=8), min_size=1).map(
-    ".".join
-)
+domains = st.lists(
+    st.text(string.ascii_lowercase + string.digits + "-_", min_size=1, max_size=8), min_size=1, max_size=3
+).map(".".join)
 hosts = domains | st.ip_addresses(v=4).map(str) | st.ip_addresses(v=6).map(str)
 
 # What a text may hold when it stands in a quoted string or, escaped, in a URI.
@@ -25,9 +25,9 @@ quotable = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="
 # What may stand as the value of any header field that nobody parses.
 values = quotable.map(lambda text: text.strip(" \t"))
 
-params = st.lists(st.tuples(names, st.none() | quotable), max_size=3, unique_by=lambda param: param[0]).map(tuple)
+params = st.lists(st.tuples(names, st.none() | quotable), max_size=2, unique_by=lambda param: param[0]).map(tuple)
 uri_params = st.lists(
-    st.tuples(texts.filter(bool).map(str.lower), st.none() | texts), max_size=3, unique_by=lambda param: param[0]
+    st.tuples(texts.filter(bool).map(str.lower), st.none() | texts), max_size=2, unique_by=lambda param: param[0]
 ).map(tuple)
 
 
@@ -60,7 +60,7 @@ branches = tokens.map("z9hG4bK{}".format)
 @st.composite
 def header_fields(draw: st.DrawFn, method: str) -> Headers:
     headers = Headers()
-    for via in draw(st.lists(vias, min_size=1, max_size=3)):
+    for via in draw(st.lists(vias, min_size=1, max_size=2)):
         headers.add("Via", via)
     headers.set("From", draw(name_addrs))
     headers.set("To", draw(name_addrs))
@@ -70,10 +70,10 @@ def header_fields(draw: st.DrawFn, method: str) -> Headers:
         headers.set("Max-Forwards", draw(st.integers(0, 255)))
         headers.set("Expires", draw(st.integers(0, 2**32 - 1)))
     for name, one in (("Contact", name_addrs), ("Route", hops), ("Record-Route", hops)):
-        for value in draw(st.lists(one, max_size=2)):
+        for value in draw(st.lists(one, max_size=1)):
             if value.param("expires") is None:
                 headers.add(name, value)
-    for name, text in draw(st.lists(st.tuples(tokens, values), max_size=3)):
+    for name, text in draw(st.lists(st.tuples(tokens, values), max_size=2)):
         headers.add(f"X-{name}", text)
     return headers
 

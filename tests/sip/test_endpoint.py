@@ -350,9 +350,9 @@ def test_a_call_survives_the_connection_that_it_began_on() -> None:
 # Under fire -----------------------------------------------------------------------------------------------------------
 
 
-def test_ten_thousand_unauthenticated_requests_leave_nothing() -> None:
+def test_two_thousand_unauthenticated_requests_leave_nothing() -> None:
     net, switch, phone = office()
-    for number in range(2500):
+    for number in range(500):
         for method in ("INVITE", "REGISTER", "OPTIONS", "BYE"):
             request = phone.request(method, switch, branch=f"{method}{number}", call_id=f"c{number}")
             switch.endpoint.receive(request.encode(), Flow("udp", ALICE, ("203.0.113.6", number + 1)), net.now)

@@ -246,6 +246,14 @@ def test_a_list_with_an_empty_or_open_value_is_malformed(text):
     assert isinstance(parse_name_addrs(text), ParseError)
 
 
+def test_a_list_of_far_too_many_values_is_not_read_to_its_end():
+    assert len(parse_name_addrs(",".join(["<sip:a>"] * 128))) == 128
+    assert isinstance(parse_name_addrs(",".join(["<sip:a>"] * 129)), ParseError)
+    assert split_list("a,b,c,,", most=2) == ["a", "b", "c"]
+    lines = Headers([("P-Asserted-Identity", ",".join(["<sip:a>"] * 100))] * 3)
+    assert lines.values("P-Asserted-Identity", parse_name_addrs) == ()
+
+
 # -- Via, CSeq and others
 
 

@@ -225,6 +225,15 @@ def test_a_request_with_one_bad_contact_changes_nothing() -> None:
     assert not switch.endpoint.all_bindings()
 
 
+def test_a_contact_that_stands_twice_is_400() -> None:
+    _, switch, phone = office()
+    register(phone, switch)
+    twice = "<sip:101@192.0.2.2:5060>;expires=0, <sip:101@192.0.2.2:5060>;expires=0"
+    assert register(phone, switch, twice, cseq=10).status == 400
+    assert register(phone, switch, "<sip:a@192.0.2.2>, <sip:a@192.0.2.2>;expires=60", cseq=20).status == 400
+    assert len(switch.endpoint.bindings("101")) == 1
+
+
 def test_an_old_register_of_the_same_call_id_is_refused() -> None:
     _, switch, phone = office()
     register(phone, switch, cseq=50)

@@ -285,12 +285,52 @@ def test_a_dialog_is_released_after_a_crash() -> None:
     nothing_left(net, alice, reborn)
 
 
-def test_there_is_no_state_to_release_before_the_answer_or_after_the_end() -> None:
+def test_a_ringing_callee_is_cancelled_after_a_crash() -> None:
     net, alice, bob = pair()
     caller = alice.call(bob, OFFER)
     net.run(0.1)
-    assert alice.endpoint.dialog_state(caller) is None
-    assert bob.endpoint.dialog_state(bob.session) is None
+    state = alice.endpoint.dialog_state(caller)
+    assert state is not None
+    reborn = Switch(net, alice.address, alice.rights, seed=99)
+    reborn.carry(reborn.endpoint.release(state, net.now))
+    net.run(1)
+    assert [line.split()[0] for line in net.lines(reborn)] == ["INVITE", "CANCEL", "ACK"]
+    assert bob.last(Ended).cause is Cause.CANCELLED
+    nothing_left(net, bob, reborn)
+
+
+def test_a_callee_that_answered_the_dead_is_acknowledged_and_hung_up() -> None:
+    net, alice, bob = pair()
+    caller = alice.call(bob, OFFER)
+    net.run(0.1)
+    state = alice.endpoint.dialog_state(caller)
+    assert state is not None
+    reborn = Switch(net, alice.address, alice.rights, seed=99)
+    bob.command(bob.session, Accept(description=ANSWER))
+    reborn.carry(reborn.endpoint.release(state, net.now))
+    net.run(1)
+    assert [line.split()[0] for line in net.lines(reborn)] == ["INVITE", "CANCEL", "ACK", "BYE"]
+    assert bob.last(Ended).cause is Cause.HUNG_UP
+    nothing_left(net, bob, reborn)
+
+
+def test_a_caller_who_waits_is_told_500_after_a_crash() -> None:
+    net, alice, bob = pair()
+    alice.call(bob, OFFER)
+    net.run(0.1)
+    state = bob.endpoint.dialog_state(bob.session)
+    assert state is not None
+    reborn = Switch(net, bob.address, bob.rights, seed=99)
+    reborn.carry(reborn.endpoint.release(state, net.now))
+    net.run(1)
+    assert (alice.last(Ended).cause, alice.last(Ended).status) == (Cause.REJECTED, 500)
+    nothing_left(net, alice, reborn)
+
+
+def test_there_is_no_state_to_release_after_the_end() -> None:
+    net, alice, bob = pair()
+    caller = alice.call(bob, OFFER)
+    net.run(0.1)
     bob.command(bob.session, Accept(description=ANSWER))
     net.run(0.1)
     assert alice.endpoint.dialog_state(caller) is not None

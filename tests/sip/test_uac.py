@@ -637,6 +637,93 @@ def test_too_brief_an_interval_in_an_update_is_422() -> None:
     assert (bob.statuses(), bob.responses(422)[0].min_se) == ([422], 90)
 
 
+def test_a_refresh_falls_back_to_reinvite_where_update_proves_unknown() -> None:
+    net, alice, bob, _, _ = up("INVITE, BYE, UPDATE", Session_Expires="600;refresher=uac", Require="timer")
+    net.run(300.1)
+    bob.say(bob.reply(bob.requests("UPDATE")[0], 501), alice)
+    net.run(0.1)
+    assert bob.requests("INVITE")[0].body == bytes(OFFER)
+
+
+def test_a_refused_refresh_is_tried_again_at_leisure_until_the_session_expires() -> None:
+    net, alice, bob, _, _ = up(Session_Expires="600;refresher=uac", Require="timer")
+    bob.answering = lambda m: bob.reply(m, 488) if isinstance(m, Request) and m.method == "INVITE" else None
+    net.run(590)
+    # Each 10 s from 300 s on.
+    assert 25 <= len(bob.requests("INVITE")) <= 30
+    assert not alice.told(Ended)
+    net.run(11)
+    assert alice.last(Ended).cause is Cause.SESSION_EXPIRED
+
+
+def test_a_refresh_whose_interval_is_too_brief_is_lengthened() -> None:
+    net, alice, bob, _, _ = up("INVITE, UPDATE", Session_Expires="90;refresher=uac", Require="timer")
+    net.run(45.1)
+    bob.say(bob.reply(bob.requests("UPDATE")[0], 422, Min_SE="300"), alice)
+    net.run(0.1)
+    assert bob.requests("UPDATE")[1].session_expires == 300
+
+
+def test_a_challenged_reinvite_is_answered_with_the_account() -> None:
+    net, alice, bob = challenged()
+    caller = alice.call(bob, OFFER, account="provider")
+    net.run(0.1)
+    alice.command(caller, MakeOffer(description=sdp("192.0.2.1", 4002)))
+    net.run(0.1)
+    first, second = bob.requests("INVITE")[2:]
+    assert second.cseq.number == first.cseq.number + 1
+    assert b"m=audio 4002" in second.body
+    assert len(alice.told(RemoteAnswer)) == 1
+
+
+def test_a_repeated_2xx_of_a_reinvite_is_acknowledged_again() -> None:
+    net, alice, bob, caller, _ = up()
+    alice.command(caller, MakeOffer(description=sdp("192.0.2.1", 4002)))
+    net.run(0.1)
+    accepted = bob.reply(bob.requests("INVITE")[0], 200, body=ANSWER_TEXT)
+    bob.say(accepted, alice)
+    bob.say(accepted, alice)
+    net.run(0.1)
+    assert len({ack.encode() for ack in bob.requests("ACK")}) == 1
+    assert len(bob.requests("ACK")) == 2
+    assert len(alice.told(RemoteAnswer)) == 1
+
+
+def test_a_2xx_of_a_reinvite_without_answer_fails_and_the_call_goes_on() -> None:
+    net, alice, bob, caller, _ = up()
+    alice.command(caller, MakeOffer(description=sdp("192.0.2.1", 4002)))
+    net.run(0.1)
+    bob.say(bob.reply(bob.requests("INVITE")[0], 200), alice)
+    net.run(0.1)
+    assert alice.last(OfferFailed).status == 488
+    assert not alice.told(Ended)
+
+
+def test_a_reinvite_that_is_answered_after_our_bye_is_acknowledged() -> None:
+    net, alice, bob, caller, _ = up()
+    alice.command(caller, MakeOffer(description=sdp("192.0.2.1", 4002)))
+    net.run(0.1)
+    alice.command(caller, Hangup())
+    bob.say(bob.reply(bob.requests("INVITE")[0], 200, body=ANSWER_TEXT), alice)
+    net.run(0.1)
+    assert [m.method for m in bob.heard if isinstance(m, Request)] == ["INVITE", "BYE", "ACK"]
+    assert not alice.told(RemoteAnswer)
+
+
+def test_a_2xx_that_its_own_bye_overtook_is_acknowledged() -> None:
+    net, alice, bob = scripted()
+    alice.call(bob, OFFER)
+    net.run(0.1)
+    invite = bob.requests("INVITE")[0]
+    bob.say(bob.reply(invite, 180), alice)
+    net.run(0.1)
+    bob.say(bob.back(invite, "BYE", 1, "bob"), alice)
+    bob.say(bob.reply(invite, 200, body=ANSWER_TEXT), alice)
+    net.run(0.1)
+    assert len(bob.requests("ACK")) == 1
+    assert alice.causes == ["hung up"]
+
+
 def test_a_callee_that_hangs_up_before_its_answer_arrives_is_gone() -> None:
     net, alice, bob = scripted()
     alice.call(bob, OFFER)
