@@ -158,14 +158,14 @@ typedef struct {
     uint32_t next, previous; /* in the list of the slot */
     uint8_t slot, state;
     uint8_t hearer_count, tap_count;
-    uint8_t has_frame; /* `pcm` is this slot's frame and is not silence */
-    uint16_t hearers[CORE_HEARERS];
-    uint16_t taps[CORE_TAPS]; /* recording index * 2 + track */
     /* Where the source's samples stand in time: `map_position` was (or will be) heard at `map_ns`. */
     int64_t map_ns, map_early_ns;
     uint32_t map_position;
     uint16_t map_count;
     uint8_t mapped;
+    uint8_t has_frame;        /* `pcm` is this slot's frame and is not silence */
+    uint16_t taps[CORE_TAPS]; /* recording index * 2 + track */
+    uint16_t hearers[CORE_HEARERS];
     int16_t pcm[CORE_FRAME];
 } source;
 
@@ -183,14 +183,11 @@ typedef struct {
     uint8_t wired, trusted;   /* it is connected; nothing from before that is queued any more */
     int32_t fd[2];            /* the driver's, by channel */
     uint32_t timeout_ms;
-    address rtcp_remote, rtcp_heard;
     /* receiving */
-    source_policy policy;
-    sequence sequence;
     uint32_t epoch; /* counts the streams that came */
     uint32_t mixed_by;
     int64_t heard_ns;
-    dtmf_receiver dtmf_in;
+    sequence sequence;
     /* sending */
     uint32_t ssrc, timestamp; /* of the last audio sent */
     uint16_t next_sequence, last_samples;
@@ -203,14 +200,18 @@ typedef struct {
     uint16_t relay_sequence_offset, relay_anchor;
     uint32_t relay_timestamp_offset;
     uint32_t octets;
+    port_counters counters;
+    source_policy policy;
+    int64_t report_ns, stats_ns;
     dtmf_sender dtmf_out;
+    dtmf_receiver dtmf_in;
     uint32_t packet_timestamp;
     /* RTCP */
-    int64_t report_ns, stats_ns, their_report_ns;
+    address rtcp_remote, rtcp_heard;
+    int64_t their_report_ns;
     uint32_t their_report, expected_prior, received_prior, sent_prior;
     uint8_t cname[RTCP_CNAME];
     uint64_t random;
-    port_counters counters;
     /* a digit that found the event ring full */
     uint8_t sticky_event;
     uint32_t sticky_duration;
@@ -259,6 +260,7 @@ typedef struct {
     uint32_t *free_blocks;
     uint32_t free_count;
     uint32_t slot_ports[CORE_SLOTS], slot_players[CORE_SLOTS], slot_recordings[CORE_SLOTS];
+    uint32_t slot_decoding[CORE_SLOTS]; /* ports of the slot that somebody needs decoded */
     uint32_t live; /* open ports, players and recordings */
     /* datagrams to send, taken by the driver */
     datagram *out;
@@ -333,7 +335,7 @@ static inline datagram *core_out(core *c) {
 }
 
 static inline void core_rewire(core *c, port *p, uint8_t what) {
-    if (!p->wire) c->rewire[c->rewire_used++] = (uint32_t)(p - c->ports);
+    if (!p->wire && c->rewire_used < 2 * c->port_count) c->rewire[c->rewire_used++] = (uint32_t)(p - c->ports);
     p->wire = (uint8_t)((p->wire & ~(WIRE_CONNECT | WIRE_LEARN)) | what);
 }
 

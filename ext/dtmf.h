@@ -110,12 +110,12 @@ typedef struct {
 } dtmf_key;
 
 typedef struct {
-    dtmf_key keys[DTMF_QUEUE];
-    uint32_t duration;
-    uint32_t start; /* timestamp of the running event */
     uint8_t head, count;
     uint8_t sending, ends, pause;
     uint8_t ended; /* the event whose end is repeated */
+    uint32_t duration;
+    uint32_t start; /* timestamp of the running event */
+    dtmf_key keys[DTMF_QUEUE];
 } dtmf_sender;
 
 /* Queue a key; `length` 0 means it lasts until dtmf_release. Return 0 if the queue is full. */

@@ -414,6 +414,8 @@ cdef class Core:
                 self._ticked = last
                 break
             self._ticked += 1
+            if self._backlog:
+                self.flush()
             core_commands(self._core, self._ticked * 1000000)
             core_tick(self._core, self._ticked * 1000000)
             self._rewire()

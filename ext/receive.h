@@ -168,7 +168,14 @@ static inline void core_receive(core *c, uint32_t index, int channel, const uint
         port_digit_news(c, p, &news);
         return;
     }
-    if (h.payload_type == PAYLOAD_TYPE_CN || h.length == 0) return;
+    if (h.payload_type == PAYLOAD_TYPE_CN || h.length == 0) {
+        /* Not agreed with the listeners, so not passed on; a gap in the numbers would look like a loss to them. */
+        for (int i = 0; i < p->source.hearer_count; i++) {
+            port *listener = &c->ports[p->source.hearers[i]];
+            if (listener->mode == MODE_RELAY && order == SEQ_NEXT) listener->relay_sequence_offset--;
+        }
+        return;
+    }
     sequence_arrival(&p->sequence, h.timestamp, (uint32_t)samples_of(now));
     receive_audio(c, p, data, &h, fresh, now);
 }

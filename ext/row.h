@@ -16,7 +16,8 @@ static inline void source_forget_hearer(source *s, uint16_t listener) {
 }
 
 /* Somebody needs this port's audio decoded from now on. */
-static inline void port_begin_decoding(port *p, int64_t now) {
+static inline void port_begin_decoding(core *c, port *p, int64_t now) {
+    c->slot_decoding[p->source.slot]++;
     jitter_flush(&p->jitter);
     p->jitter.missing_run = 0;
     /* Until the buffer is filled, the last relayed packet stands in, fading: a hole would click. */
@@ -35,7 +36,8 @@ static inline void row_release(core *c, port *p) {
         source *s = core_source(c, p->row[i].source);
         if (!s) continue;
         source_forget_hearer(s, me);
-        if (p->mode == MODE_MIX && HANDLE_KIND(p->row[i].source) == KIND_PORT) ((port *)s)->mixed_by--;
+        if (p->mode == MODE_MIX && HANDLE_KIND(p->row[i].source) == KIND_PORT && --((port *)s)->mixed_by == 0)
+            c->slot_decoding[s->slot]--;
     }
 }
 
@@ -81,7 +83,7 @@ static inline void row_claim(core *c, port *p, int64_t now) {
         source *s = core_source(c, p->row[i].source);
         s->hearers[s->hearer_count++] = me;
         if (mode == MODE_MIX && HANDLE_KIND(p->row[i].source) == KIND_PORT && ((port *)s)->mixed_by++ == 0)
-            port_begin_decoding((port *)s, now);
+            port_begin_decoding(c, (port *)s, now);
     }
 }
 

@@ -24,9 +24,9 @@ typedef struct {
 } policy_candidate;
 
 typedef struct {
-    address signalled, current;
-    policy_candidate candidates[POLICY_CANDIDATES];
+    address current, signalled;
     uint8_t learning;
+    policy_candidate candidates[POLICY_CANDIDATES];
 } source_policy;
 
 static inline int address_equal(const address *a, const address *b) { return memcmp(a, b, sizeof *a) == 0; }

@@ -178,11 +178,20 @@ static inline void port_keep(core *c, port *p, int64_t now) {
     }
 }
 
+/* A port was last touched some milliseconds ago and is cold; these lines are needed whatever it does. */
+static inline void port_prefetch(const port *p) {
+    __builtin_prefetch(p);
+    __builtin_prefetch(&p->has_session);
+    __builtin_prefetch(&p->sequence);
+    __builtin_prefetch(&p->counters);
+    __builtin_prefetch(&p->report_ns);
+}
+
 /* Serve one millisecond; `now` is its nominal start, so that frames are exactly 20 ms apart. */
 static inline void core_tick(core *c, int64_t now) {
     uint32_t slot = (uint32_t)(now / 1000000 % CORE_SLOTS);
     c->ticks++;
-    for (uint32_t i = c->slot_ports[slot]; i != CORE_NOBODY; i = c->ports[i].source.next)
+    for (uint32_t i = c->slot_decoding[slot] ? c->slot_ports[slot] : CORE_NOBODY; i != CORE_NOBODY; i = c->ports[i].source.next)
         if (c->ports[i].source.state == STATE_OPEN && c->ports[i].mixed_by) port_decode(c, &c->ports[i], now);
     for (uint32_t i = c->slot_players[slot], next; i != CORE_NOBODY; i = next) {
         next = c->players[i].source.next;
@@ -191,7 +200,7 @@ static inline void core_tick(core *c, int64_t now) {
     for (uint32_t i = c->slot_ports[slot], next; i != CORE_NOBODY; i = next) {
         port *p = &c->ports[i];
         next = p->source.next;
-        if (next != CORE_NOBODY) __builtin_prefetch(&c->ports[next]);
+        if (next != CORE_NOBODY) port_prefetch(&c->ports[next]);
         if (p->source.state == STATE_CLOSING) {
             port_free(c, p);
             continue;

@@ -233,14 +233,14 @@ class CoreEngine:
     # Recordings -----------------------------------------------------------------------------------------------------
 
     def record(self, room: RoomId, tracks: Mapping[Track, Sequence[SourceId]], path: Path) -> RecordingId:
-        found = self._room(room)
+        found, tapped = self._room(room), _tapped(tracks)
         handle = found.shard.recordings.take()
         if handle is None:
             raise NotPossible("the media core has no recorder left")
         found.recordings.add(handle)
         self._room_of[handle] = found
         self._open_recording(handle, path)
-        found.shard.core.record(handle, found.slot, *_tapped(tracks))
+        found.shard.core.record(handle, found.slot, *tapped)
         return RecordingId(handle)
 
     def retrack(self, recording: RecordingId, tracks: Mapping[Track, Sequence[SourceId]]) -> None:

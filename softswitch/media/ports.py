@@ -42,16 +42,27 @@ class PortPair:
 class PortPool:
     """Opens and takes back pairs of ports from ``low`` to ``high``, both included.
 
-    ``cooldown`` is how many seconds a number rests after ``release``; ``now``
-    tells monotonic seconds. It belongs to the thread that commands the engine.
+    ``cooldown`` is how many seconds a number rests after ``release``; when no
+    rested one is left, the one that rests longest is taken, after ``least`` at
+    the earliest: 5,000 pairs that rest 30 s would bound the switch to 83 calls a
+    second. ``now`` tells monotonic seconds. The pool belongs to the thread that
+    commands the engine.
     """
 
     def __init__(
-        self, low: int, high: int, ids: Ids, *, cooldown: float = 30.0, now: Callable[[], float] = time.monotonic
+        self,
+        low: int,
+        high: int,
+        ids: Ids,
+        *,
+        cooldown: float = 30.0,
+        least: float = 2.0,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         assert 0 < low <= high <= 65_535, f"RTP ports {low}-{high} are no range of UDP ports"
         self._low, self._high = low, high
         self._ids, self._cooldown, self._now = ids, cooldown, now
+        self._spared = max(0.0, cooldown - least)
         self._free = list(range(low + low % 2, high, 2))
         self._cooling: deque[tuple[float, int]] = deque()
         self._open: set[int] = set()
@@ -69,7 +80,10 @@ class PortPool:
         Raises ``NotPossible`` when no pair is left, ``host`` is not ours, or
         the process may open no more files.
         """
-        self._warm_up(self._now())
+        now = self._now()
+        self._warm_up(now)
+        if not self._free and self._cooling and self._cooling[0][0] <= now + self._spared:
+            self._free.append(self._cooling.popleft()[1])
         refused: list[int] = []
         try:
             while self._free:

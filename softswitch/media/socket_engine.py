@@ -84,13 +84,14 @@ class SocketEngine(CoreEngine):
         return self._ready.fileno()
 
     def events(self) -> list[MediaEvent]:
+        if not self._threads:
+            return []
         with suppress(BlockingIOError):
             os.eventfd_read(self._wake)
         events: list[MediaEvent] = []
         for shard in self._shards:
             events += self._translate(shard, shard.core.events())
         for done in self._writer.results():
-            self._shards[done.recording_id >> 48].recordings.give_back(done.recording_id)
             lost = self._lost.pop(done.recording_id, 0)
             errors = [done.error] if done.error else []
             if lost:
@@ -152,4 +153,6 @@ class SocketEngine(CoreEngine):
                 if missed:
                     self._lost[handle] = missed
                 if last:
+                    # Not when the file ends: a disk that refuses ends it long before the core does.
+                    shard.recordings.give_back(handle)
                     self._writer.close(handle)

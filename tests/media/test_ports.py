@@ -26,8 +26,12 @@ class Pools:
         self.clock = VirtualClock()
         self._opened: list[PortPair] = []
 
-    def pool(self, low: int, high: int, *, seed: int = 1, cooldown: float = 30.0) -> PortPool:
-        return PortPool(low, high, Ids(seed), cooldown=cooldown, now=self.clock.now)
+    def pool(
+        self, low: int, high: int, *, seed: int = 1, cooldown: float = 30.0, least: float | None = None
+    ) -> PortPool:
+        """Return a pool in which nothing rests shorter than ``cooldown``, unless ``least`` is given."""
+        rest = cooldown if least is None else least
+        return PortPool(low, high, Ids(seed), cooldown=cooldown, least=rest, now=self.clock.now)
 
     def open(self, pool: PortPool, host: str = HOST) -> PortPair:
         pair = pool.open(host)
@@ -95,6 +99,20 @@ def test_a_released_number_rests(pools: Pools) -> None:
         pool.open(HOST)
     pools.clock.advance_to(pools.clock.now() + 0.1)
     assert pools.open(pool).port == 21_000
+
+
+def test_when_no_other_is_left_the_longest_rested_number_is_taken_early(pools: Pools) -> None:
+    pool = pools.pool(21_000, 21_003, cooldown=30.0, least=2.0)
+    first, second = pools.open(pool), pools.open(pool)
+    pool.release(first)
+    pools.clock.advance_to(pools.clock.now() + 1.0)
+    pool.release(second)
+    with pytest.raises(NotPossible, match="0 pairs are open and 2 rest"):
+        pools.open(pool)
+    pools.clock.advance_to(pools.clock.now() + 1.0)
+    assert pools.open(pool).port == first.port
+    with pytest.raises(NotPossible, match="1 pairs are open and 1 rest"):
+        pools.open(pool)
 
 
 def test_a_released_pair_is_closed(pools: Pools) -> None:

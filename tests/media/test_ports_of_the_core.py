@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from softswitch.errors import NoSuch, NotPossible
 from softswitch.ids import Ids
-from softswitch.media.engine import Codec, MediaSession, PortClosed, RoomId
+from softswitch.media.engine import Codec, Digit, MediaSession, PortClosed, RoomId
 from softswitch.media.virtual_engine import VirtualEngine
+from softswitch.rtp.packet import Packet
 from tests.media.virtual_room import Room
 
 
@@ -138,3 +141,40 @@ def test_a_day_of_silence_passes_in_no_time() -> None:
     engine = VirtualEngine(ids=Ids(1))
     engine.step(0.0)
     assert engine.step(86_400.0) == []
+
+
+def test_when_nobody_reads_statistics_give_way_and_a_digit_is_still_told() -> None:
+    engine = VirtualEngine(ids=Ids(1), ports=4096)
+    session = MediaSession(remote=("192.0.2.1", 4000), codec=Codec.PCMU, payload_type=0, dtmf_receive=101, timeout=0.0)
+    ports = []
+    for _ in range(64):
+        room = engine.open_room()
+        ports += [engine.open_port(room, "10.99.0.1") for _ in range(64)]
+    for port in ports:
+        engine.set_session(port.id, session)
+    engine.step(1.0)
+    engine.step(16.0)  # 15 times 4,096 are more than three quarters of the 65,536 places
+    digit = Packet(101, 1, 160, 7, b"\x05\x8a\x03\x20")
+    engine.receive(ports[0].id, bytes(digit), ("192.0.2.1", 4000), 16.0)
+    assert engine.counters()["ring_full"] > 0
+    told = engine.events()
+    assert Digit(ports[0].id, "5", pytest.approx(0.1)) in told  # type: ignore[arg-type]
+    assert len(told) > 40_000
+
+
+def test_a_quiet_leg_needs_less_than_eight_kilobytes() -> None:
+    def resident() -> int:
+        fields = Path("/proc/self/statm").read_text().split()
+        return int(fields[1]) * 4096
+
+    engine = VirtualEngine(ids=Ids(1), ports=4096)
+    engine.step(1.0)
+    before = resident()
+    for _ in range(64):
+        room = engine.open_room()
+        for _ in range(64):
+            engine.open_port(room, "10.99.0.1")
+        engine.step(1.0)
+    engine.step(2.0)
+    # Python's books of a port are in it too: handles, addresses, sets.
+    assert (resident() - before) / 4096 < 10_000

@@ -10,6 +10,7 @@ import time
 import wave
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,9 @@ from softswitch.media.engine import (
     Digit,
     Latched,
     MediaEvent,
+    MediaResumed,
     MediaSession,
+    MediaTimeout,
     OpenPort,
     PortClosed,
     PortStats,
@@ -379,3 +382,57 @@ def test_closing_ends_the_threads_and_finishes_recordings(tmp_path: Path) -> Non
     assert (tmp_path / "call.wav").exists()
     assert len(world.pool) == 0
     world.engine.close()
+
+
+def test_after_a_media_timeout_the_connected_socket_learns_again(world: World) -> None:
+    a, b, other = world.peer(), world.peer(), world.peer()
+    left, right = world.bridge(a, b)
+    world.engine.set_session(left.id, replace(a.session(), timeout=0.05))
+    world.wait(lambda event: isinstance(event, MediaTimeout) and event.port == left.id)
+    for _ in range(4):
+        other.send(left)
+    assert world.wait(lambda event: isinstance(event, Latched)) == Latched(left.id, other.address)
+    world.wait(lambda event: isinstance(event, MediaResumed))
+    b.send(right, b"\x29" * 160)
+    received(other, b"\x29" * 160)
+
+
+def test_an_engine_without_calls_sleeps(world: World) -> None:
+    a, b = world.peer(), world.peer()
+    left, right = world.bridge(a, b)
+    world.engine.close_port(left.id)
+    world.engine.close_port(right.id)
+    for _ in range(2):
+        world.wait(lambda event: isinstance(event, PortClosed))
+    before = world.engine.counters()["ticks"]
+    select.select([world.engine.fileno()], [], [], 0.3)
+    assert world.engine.counters()["ticks"] - before < 30
+
+
+def test_a_recording_that_the_disk_refuses_ends_with_an_error_and_the_next_is_good(
+    world: World, tmp_path: Path
+) -> None:
+    a, b = world.peer(), world.peer()
+    world.bridge(a, b)
+    refused = world.engine.record(world.room, {}, tmp_path / "no" / "such" / "directory" / "call.wav")
+    ended = world.wait(lambda event: isinstance(event, RecordingEnded))
+    assert isinstance(ended, RecordingEnded)
+    assert ended.recording == refused
+    assert ended.error
+    second = world.engine.record(world.room, {}, tmp_path / "call.wav")
+    world.engine.stop_recording(refused)
+    world.engine.stop_recording(second)
+    good = world.wait(lambda event: isinstance(event, RecordingEnded))
+    assert isinstance(good, RecordingEnded)
+    assert (good.recording, good.error) == (second, None)
+
+
+def test_the_threads_tell_what_they_obtained_and_how_late_they_were(world: World) -> None:
+    a, b = world.peer(), world.peer()
+    world.bridge(a, b)
+    (found,) = world.engine.describe()
+    assert found.priority in {"SCHED_FIFO 20", "nice -11", "normal"}
+    assert found.exact_timers
+    lateness = world.engine.lateness()
+    assert sum(count for _, count in lateness) >= world.engine.counters()["ticks"] - 1 > 0
+    assert lateness[10][0] == pytest.approx(0.001024)

@@ -45,8 +45,8 @@ def test_contributing_sources_extension_and_padding_are_not_payload() -> None:
         b"\xa0" + bytes(PACKET)[1:12] + b"\xff" * 160,  # padding of 255 bytes in 160
         b"\x80\x00" + bytes(65_534),  # 65,536 bytes
     ],
-    ids=["empty", "one byte", "short", "version", "sources", "extension", "long extension", "no padding", "zero padding",
-         "padding", "64 kB"],
+    ids=["empty", "one byte", "short", "version", "sources", "extension", "long extension", "no padding",
+         "zero padding", "padding", "64 kB"],
 )  # fmt: skip
 def test_malformed_packets_are_refused_by_both(data: bytes) -> None:
     assert isinstance(parse(data), Malformed)
