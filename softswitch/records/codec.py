@@ -152,7 +152,7 @@ def _write_truth(value: object) -> str:
 def _write_time(value: datetime) -> str:
     if value.tzinfo is None:
         raise ValueError("a time without zone")
-    return f'"{value.astimezone(UTC).isoformat()}"'
+    return f'"{(value if value.tzinfo is UTC else value.astimezone(UTC)).isoformat()}"'
 
 
 def _write_texts(value: object) -> str:

@@ -14,6 +14,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -83,7 +84,8 @@ class Journal:
         self._durable: list[tuple[int, asyncio.Future[None]]] = []
         self._disk = ThreadPoolExecutor(1, "journal-disk")
         self._tasks: list[asyncio.Task[None]] = []
-        self._closing = False
+        self._stopping = asyncio.Event()
+        self._beats = False
         self._beat_at = self._reserve_at = self._sync_at = 0.0
         self._sync_pause = BROKEN[0]
 
@@ -106,18 +108,19 @@ class Journal:
 
     # Starting -------------------------------------------------------------------------------------------------------
 
-    async def recover(self, patience: float = 10.0) -> Recovered:
+    async def recover(self, patience: float = 10.0, *, beat: bool = True) -> Recovered:
         """Bring the database up to date with the spool and return what was going on; once, before any ``append``.
 
         A damaged database file is set aside and begun anew from the spool. One
         that stays away for ``patience`` seconds does not hold up the start: the
-        answer is then what the spool knows. Raises NotPossible if a newer version
-        of the program made the database.
+        answer is then what the spool knows. ``beat`` False: signs of life begin
+        with ``begin_beat``, so that a process that dies before it has closed what
+        the one before left open is not taken for it. Raises NotPossible if a newer
+        version of the program made the database.
         """
         now = self._clock.utc()
         try:
-            async with asyncio.timeout(patience):
-                await self._reach_database(now)
+            await self._reach_database(now, asyncio.get_running_loop().time() + patience)
             recovered = await recovered_from_database(self._database, self._node, now)
         except (SQLAlchemyError, OSError) as error:
             if not is_away(error):
@@ -125,25 +128,21 @@ class Journal:
             self._database_away(error)
             recovered = recovered_from_spool(self._spool.read(0, self._spool.last + 1), now)
         self._seq = max(self._spool.last, self._drained)
-        beat = self._spool.beat_at
-        known = [at for at in (beat, recovered.alive_at) if at is not None]
-        self._spool.beat(now)
+        known = [at for at in (self._spool.beat_at, recovered.alive_at) if at is not None]
+        if beat:
+            self.begin_beat()
         self._tasks = [asyncio.create_task(self._keep_durable()), asyncio.create_task(self._keep_drained())]
         for task in self._tasks:
             task.add_done_callback(self._task_ended)
-        return Recovered(
-            conversations=recovered.conversations,
-            bindings=recovered.bindings,
-            expired=recovered.expired,
-            recordings=recovered.recordings,
-            last_seq=self._seq,
-            alive_at=max(known, default=None),
-            orderly=recovered.orderly,
-            complete=recovered.complete,
-        )
+        return replace(recovered, last_seq=self._seq, alive_at=max(known, default=None))
 
-    async def _reach_database(self, now: datetime) -> None:
-        """Prepare the database and store what only the spool has; goes on trying while it is away."""
+    def begin_beat(self) -> None:
+        """Give a sign of life now, and from now on."""
+        self._beats = True
+        self._spool.beat(self._clock.utc())
+
+    async def _reach_database(self, now: datetime, deadline: float) -> None:
+        """Prepare the database and store what only the spool has; while it is away, try again until the deadline."""
         while True:
             try:
                 await self._database.prepare()
@@ -151,11 +150,11 @@ class Journal:
                 while await self._drain_some():
                     pass
             except (SQLAlchemyError, OSError) as error:
+                if not is_away(error) or asyncio.get_running_loop().time() > deadline:
+                    raise
                 if is_damaged(error):
                     aside = await self._database.set_aside(now)
                     self._alarm(Alarm("damage", True, f"the database was damaged; it is kept as {aside}"))
-                elif not is_away(error):
-                    raise
                 await asyncio.sleep(AWAY[0])
             else:
                 return
@@ -168,7 +167,7 @@ class Journal:
         It survives the process from here on. Never raises for what disk or database do.
         """
         assert self._tasks, "the journal is not recovered yet"
-        assert not self._closing, "the journal is closed"
+        assert not self._stopping.is_set(), "the journal is closed"
         self._seq = seq = self._seq + 1
         kind = type(event)
         at = self._clock.utc() if event.at is NO_TIME or event.at == NO_TIME else event.at
@@ -219,17 +218,16 @@ class Journal:
 
         What the database did not take stays in the spool for the next start.
         """
-        if self._closing:
+        if self._stopping.is_set():
             return
         if self._tasks:
             await self.flush(patience)
-        self._closing = True
-        self._urgent.set()
-        for task in self._tasks[1:]:
-            task.cancel()
+        # Nothing is cancelled: a driver that is interrupted within a call leaves its thread behind.
+        for wake in (self._stopping, self._urgent, self._more, self._hurry):
+            wake.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._disk.shutdown()
-        if self._tasks:
+        if self._beats:
             self._spool.beat(self._clock.utc())
         self._spool.close()
         with contextlib.suppress(SQLAlchemyError, OSError):
@@ -238,12 +236,11 @@ class Journal:
     # Onto the disk --------------------------------------------------------------------------------------------------
 
     async def _keep_durable(self) -> None:
-        while not self._closing:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._urgent.wait(), SYNC)
+        while not self._stopping.is_set():
+            await _within(SYNC, self._urgent)
             self._urgent.clear()
             now = self._clock.now()
-            if not 0 <= now - self._beat_at < BEAT:
+            if self._beats and not 0 <= now - self._beat_at < BEAT:
                 self._beat_at = now
                 self._spool.beat(self._clock.utc())
             if self._spool.waiting:
@@ -278,20 +275,21 @@ class Journal:
 
     async def _keep_drained(self) -> None:
         pause = AWAY[0]
-        while True:
+        while not self._stopping.is_set():
             if self._drained >= self._seq:
                 self._hurry.clear()
                 self._more.clear()
                 await self._more.wait()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), PAUSE)
+            await _within(PAUSE, self._hurry)
             try:
-                while await self._drain_some():
-                    pass
+                while not self._stopping.is_set() and await self._drain_some():
+                    # What came during a transaction gathers for the next: one after another would carry a few events.
+                    if not (len(self._queue) >= BATCH or self._behind or self._hurry.is_set()):
+                        break
                 await self._release()
             except (SQLAlchemyError, OSError, NotPossible) as error:
                 self._database_away(error)
-                await asyncio.sleep(pause)
+                await _within(pause, self._stopping)
                 pause = min(2 * pause, AWAY[1])
             else:
                 pause = AWAY[0]
@@ -362,3 +360,9 @@ def _wake(waiting: list[tuple[int, asyncio.Future[None]]], through: int) -> None
     for seq, future in waiting:
         if seq <= through and not future.done():
             future.set_result(None)
+
+
+async def _within(seconds: float, fact: asyncio.Event) -> None:
+    """Wait for the fact, or for so long."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(fact.wait(), seconds)

@@ -48,9 +48,9 @@ def clean(value: Any) -> Any:
     if isinstance(value, str):
         if not value.isascii():
             value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return value.replace("\0", "\ufffd")
-    if isinstance(value, int):
-        return max(-_LIMIT, min(value, _LIMIT))
+        return value.replace("\0", "\ufffd") if "\0" in value else value
+    if isinstance(value, int) and not -_LIMIT <= value <= _LIMIT:
+        return _LIMIT if value > 0 else -_LIMIT
     return value
 
 

@@ -75,6 +75,26 @@ class Records:
         records = await self._records(conversation)
         return [record.event for record in records if record.event is not None]
 
+    async def since(self, seq: int, *, chunk: int = 500) -> AsyncIterator[Event]:
+        """Yield the events with a higher number, in order: those of the database, then those only in the spool."""
+        while True:
+            # The spool first, as below: what the drain moves in between is then seen in the database.
+            tail = await self._tail()
+            async with _reading(self._database) as connection:
+                bodies: list[str] = []
+                if connection is not None:
+                    wanted = select(events.c.body).where(events.c.seq > seq).order_by(events.c.seq).limit(chunk)
+                    bodies = list((await connection.execute(wanted)).scalars())
+            records = [record for body in bodies if (record := decode(body)) is not None]
+            if not records:
+                records = [record for record in tail if record.seq > seq]
+            if not records:
+                return
+            for record in records:
+                if record.event is not None:
+                    yield record.event
+            seq = records[-1].seq
+
     async def timeline(self, conversation: str) -> list[Line]:
         """Return the timeline of one conversation. Raises NoSuch."""
         return journey(await self.events(conversation))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -82,31 +83,33 @@ class Database:
             return create_async_engine(self.url, pool_pre_ping=True)
         # mode=rw: a reader beside a running switch needs the shared memory file of the WAL, which mode=ro cannot make.
         uri = f"file:{_quoted(self.path)}?mode={'rwc' if self.create else 'rw'}"
-        query_only = not self.create
+        pragmas = (
+            "PRAGMA journal_mode = WAL" if self.create else "PRAGMA query_only = ON",
+            # NORMAL loses the last commits in a power cut but not the database; the spool still has those events.
+            "PRAGMA synchronous = NORMAL",
+        )
 
         async def connect() -> aiosqlite.Connection:
-            return await aiosqlite.connect(uri, uri=True, timeout=self._busy)
+            # The driver's own transactions begin late and leave out DDL; ours begin where the engine says so.
+            connecting = aiosqlite.connect(uri, uri=True, timeout=self._busy, isolation_level=None)
+            # A program that ends without closing its database must end all the same (SQLAlchemy sees to that likewise).
+            getattr(connecting, "_thread", threading.Thread()).daemon = True
+            connection = await connecting
+            try:
+                for pragma in pragmas:
+                    await connection.execute_fetchall(pragma)
+            except BaseException:
+                await connection.close()  # it has a thread, which nobody else would end
+                raise
+            return connection
 
         engine = create_async_engine("sqlite+aiosqlite://", async_creator=connect, poolclass=AsyncAdaptedQueuePool)
-
-        def connected(dbapi_connection: Any, _: object) -> None:
-            # The driver's own transactions begin late and leave out DDL; ours begin where the engine says so.
-            dbapi_connection.isolation_level = None
-            cursor = dbapi_connection.cursor()
-            if query_only:
-                cursor.execute("PRAGMA query_only = ON")
-            else:
-                cursor.execute("PRAGMA journal_mode = WAL")
-            # NORMAL loses the last commits in a power cut but not the database; the spool still has those events.
-            cursor.execute("PRAGMA synchronous = NORMAL")
-            cursor.close()
 
         def begin(connection: Connection) -> None:
             # A writer takes its lock at once: a read lock that wants to become one may be refused without waiting.
             writing = connection.get_execution_options().get("writing", False)
             connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
-        event.listen(engine.sync_engine, "connect", connected)
         event.listen(engine.sync_engine, "begin", begin)
         return engine
 

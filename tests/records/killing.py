@@ -1,8 +1,8 @@
 """A switch's journal killed with SIGKILL at random instants, again and again, on the same data.
 
-    python -m tests.records.killing 1000
+    python -c "from tests.records.killing import main; main()" 1000
 
-prints how many kills lost or doubled anything.
+prints how many events were lost or doubled, and how many conversations have not exactly one end.
 """
 
 from __future__ import annotations
@@ -156,10 +156,11 @@ def kill_again_and_again(rounds: int, seed: int = 1, longest: float = 0.06) -> R
     return result
 
 
-if __name__ == "__main__":
+def main() -> None:
     started = time.monotonic()
     told = kill_again_and_again(int(sys.argv[1]), seed=int(sys.argv[2]) if len(sys.argv) > 2 else 1)
     print(
-        f"{told.kills} kills in {time.monotonic() - started:.0f} s, {told.acknowledged} events acknowledged: "
-        f"{len(told.lost)} lost, {len(told.doubled)} doubled, {len(told.wrong_conversations)} conversations wrong"
+        f"{told.kills} kills, {told.acknowledged} events acknowledged: {len(told.lost)} lost, "
+        f"{len(told.doubled)} doubled, {len(told.wrong_conversations)} conversations wrong; "
+        f"{time.monotonic() - started:.0f} s"
     )

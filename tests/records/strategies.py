@@ -63,7 +63,7 @@ _ids = {
 def _meeting(name: str) -> st.SearchStrategy[Event]:
     kind = EVENTS[name]
     has = {each.name for each in fields(kind)}
-    given = {key: strategy for key, strategy in _ids.items() if key in has}
+    given: dict[str, st.SearchStrategy[Any]] = {key: strategy for key, strategy in _ids.items() if key in has}
     if name == "DeviceBound":
         given["path"] = st.lists(st.sampled_from(["<sip:p1;lr>", "<sip:p2;lr>"]), max_size=2).map(tuple)
     return events(kind, **given)

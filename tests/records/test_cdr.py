@@ -153,7 +153,7 @@ def test_a_recording_that_failed_is_not_waited_for() -> None:
 
 def test_the_state_is_what_is_going_on() -> None:
     events = call()
-    states = []
+    states: list[str] = []
     folded = ConversationFold(events[0])
     for event in events:
         folded.apply(event)

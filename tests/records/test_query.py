@@ -82,6 +82,20 @@ async def test_reading_while_the_drain_moves_sees_every_event_once(tmp_path: Pat
     await office.stop()
 
 
+async def test_the_events_after_a_number_come_in_order_from_database_and_spool(tmp_path: Path) -> None:
+    office = await Office(tmp_path).start()
+    office.publish(*call("c1"))
+    await office.journal.flush()
+    office.publish(*call("c2"))
+    records = Records.open(tmp_path)
+    for _ in range(2):  # the second call is in the spool first, then in the database
+        assert [event.seq async for event in records.since(5, chunk=4)] == list(range(6, 31))
+        assert [event.seq async for event in records.since(30)] == []
+        await office.journal.flush()
+    await records.close()
+    await office.stop()
+
+
 async def test_an_office_that_never_ran_has_no_conversations(tmp_path: Path) -> None:
     records = Records.open(tmp_path / "nowhere")
     assert await records.conversations() == []

@@ -134,6 +134,20 @@ async def test_registrations_that_are_still_valid_survive(tmp_path: Path) -> Non
     await office.stop()
 
 
+async def test_a_process_that_has_not_begun_to_beat_leaves_the_last_sign_of_life_alone(tmp_path: Path) -> None:
+    office = await Office(tmp_path).start()
+    office.publish(*call()[:9])
+    await office.stop()
+    office = Office(tmp_path)
+    office.clock.advance_to(office.clock.now() + 600.0)
+    assert (await office.journal.recover(beat=False)).alive_at == at(5)  # the fifth second, the last event's
+    await office.stop()
+    office = Office(tmp_path, clock=office.clock)
+    assert (await office.journal.recover()).alive_at == at(5)
+    await office.stop()
+    assert b"09:10:00" in (tmp_path / "journal" / "alive").read_bytes()
+
+
 async def test_an_orderly_stop_is_known_as_one(tmp_path: Path) -> None:
     office = await Office(tmp_path / "a").start()
     office.publish(SwitchStarted(version="1"), SwitchStopped())

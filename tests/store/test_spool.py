@@ -29,8 +29,8 @@ def payload(number: int) -> bytes:
     return b'{"seq":%d,"x":"%s"}' % (number, b"x" * (number * 37 % 100))
 
 
-def make(folder: Path, files: Files | None = None, **settings: int) -> Spool:
-    return Spool(folder, files=files, **({"segment": SMALL} | settings))
+def make(folder: Path, files: Files | None = None, segment: int = SMALL, spares: int = 2) -> Spool:
+    return Spool(folder, files=files, segment=segment, spares=spares)
 
 
 def fill(spool: Spool, first: int, last: int) -> None:
