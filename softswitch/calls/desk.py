@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from softswitch.dialplan.plan import Route
 from softswitch.dialplan.routes import Trunk
 from softswitch.events import Event
 from softswitch.ids import Ids
 from softswitch.media.engine import MediaEngine, PortId, RecordingId, SourceId
-from softswitch.sip.events import Binding, Identity, Invite, SessionCommand, SessionId
+from softswitch.sip.events import Binding, Invite, SessionCommand, SessionId
 
 if TYPE_CHECKING:
     from softswitch.calls.call import Call
@@ -20,7 +19,10 @@ __all__ = ["Attendant", "Desk"]
 
 
 class Desk(Protocol):
-    """Commands take effect in order, after the input that caused them is done; facts are written at once."""
+    """Commands take effect in order, after the input that caused them is done; facts are written at once.
+
+    ``owns_...`` says whose news of the media core are; ``released`` that nothing more is wanted of a source.
+    """
 
     ids: Ids
     engine: MediaEngine
@@ -42,12 +44,15 @@ class Desk(Protocol):
     def released(self, media: PortId | SourceId) -> None: ...
 
     def wake(self, call: Call, at: float | None) -> None: ...
-    def route(self, identity: Identity, dialled: str) -> Route: ...
     def closed(self, call: Call) -> None: ...
 
 
 class Attendant(Protocol):
-    """A program that the dial plan gave the caller to; told of what happens, it answers with the call's commands."""
+    """A program that the caller was given to; told of what happens, it answers with the call's commands.
+
+    It may give them at once, from within what it is told. It must not raise: the
+    switch has nobody to tell.
+    """
 
     def arrived(self, call: Call) -> None:
         """The caller waits, unanswered."""

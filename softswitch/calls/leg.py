@@ -52,6 +52,13 @@ class Media:
             self._ours = negotiation.reoffer(self._ours, self._local, codecs)
         return self._ours
 
+    def refusal(self, offer: SessionDescription, codecs: Sequence[Codec]) -> Refused | None:
+        """Say why an offer could never be answered here, None if it can; nothing is applied."""
+        if not negotiation.common(offer, codecs):
+            return Refused("no common codec")
+        agreed = negotiation.answer(offer, self._local, codecs, session_id=self._session_id, version=1)
+        return agreed if isinstance(agreed, Refused) else None
+
     def answer(
         self, offer: SessionDescription, codecs: Sequence[Codec], prefer: Codec | None = None
     ) -> SessionDescription | Refused:
@@ -75,6 +82,12 @@ class Media:
         self._apply(session)
         self.on_hold = negotiation.held(answer)
         return None
+
+    def listen_again(self) -> None:
+        """Count the peer's silence from now on: the engine tells of one silence once."""
+        if self.session is not None and self.session.receives:
+            self._engine.set_session(self.port, replace(self.session, receives=False))
+            self._engine.set_session(self.port, self.session)
 
     def close(self) -> None:
         self._engine.close_port(self.port)
@@ -101,8 +114,17 @@ class Leg:
     state: LegState = LegState.OFFERED
     holds: bool = False
     """It put the others on hold."""
+    silent: bool = False
+    """Nothing comes from its peer, which was no fault when it was noticed: somebody held the call."""
     ended_as: str | None = None
     """Why we are ending it, in the words of the timeline; None while we are not."""
+    dialog: str | None = None
+    """What was last told of its dialog, to release the peer after a crash."""
+
+    @property
+    def port(self) -> PortId:
+        assert self.media is not None
+        return self.media.port
 
     @property
     def codec(self) -> Codec | None:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from softswitch.dialplan.routes import Trunk
 from softswitch.directory.people import Person
+from softswitch.media import negotiation
+from softswitch.media.engine import Codec
 from softswitch.sip.events import Binding, Destination, Incoming, Invite
+from softswitch.sip.sdp import SessionDescription
 from softswitch.sip.uri import Uri
 
-__all__ = ["to_device", "to_trunk"]
+__all__ = ["ANONYMOUS", "codecs", "to_device", "to_trunk"]
 
 ANONYMOUS = ("Anonymous", Uri(scheme="sip", user="anonymous", host="anonymous.invalid"))
 """RFC 3323 section 4.1.1.3."""
 
 
-def to_device(incoming: Incoming, binding: Binding, person: Person, domain: str) -> Invite:
-    """Ring one device of a colleague. He is inside: the caller's identity is asserted to him (RFC 3325)."""
-    caller = ANONYMOUS if incoming.withheld else incoming.caller
+def to_device(incoming: Incoming, number: str, binding: Binding, person: Person, domain: str) -> Invite:
+    """Ring one device of a colleague. He is inside: the caller's identity is asserted to him (RFC 3325).
+
+    ``number`` is the caller's as recorded; under our domain it can be called back, whoever provided it.
+    """
+    caller = (
+        ANONYMOUS if incoming.withheld else (incoming.caller[0], Uri(scheme="sip", user=number or None, host=domain))
+    )
     return Invite(
         target=binding.contact,
         to=binding.flow,
@@ -25,6 +35,12 @@ def to_device(incoming: Incoming, binding: Binding, person: Person, domain: str)
         asserted=None if incoming.withheld else caller,
         max_forwards=_hops(incoming),
     )
+
+
+def codecs(offer: SessionDescription | None, ours: Sequence[Codec]) -> Sequence[Codec]:
+    """Our codecs with the caller's choice first, so that both legs meet in one codec and nothing is transcoded."""
+    spoken = negotiation.common(offer, ours) if offer is not None else ()
+    return [*spoken, *(codec for codec in ours if codec not in spoken)]
 
 
 def to_trunk(incoming: Incoming, trunk: Trunk, number: str, shown: tuple[str, Uri]) -> Invite:

@@ -8,23 +8,41 @@ from typing import Literal
 
 from softswitch.sip.events import Cause, Reason
 
-__all__ = ["Failure", "best", "of_status"]
+__all__ = [
+    "NO_ANSWER",
+    "NO_LINE",
+    "NO_MEDIA",
+    "STOPPING",
+    "UNREACHABLE",
+    "UNSUITABLE",
+    "Failure",
+    "best",
+    "of_status",
+    "passed_on",
+]
 
 Result = Literal["busy", "declined", "no answer", "unreachable", "no such number", "refused", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """``status`` goes to the caller, ``reason`` beside it (RFC 3326), ``result`` into the record."""
+    """``status`` goes to the caller, ``reason`` beside it (RFC 3326), ``result`` and ``cause`` into the record."""
 
     result: Result
     status: int
     reason: Reason | None = None
+    cause: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 UNREACHABLE = Failure(
     result="unreachable", status=480, reason=Reason(protocol="Q.850", cause=20, text="Subscriber absent")
 )
+_LATER = (("Retry-After", "10"),)
+NO_MEDIA = Failure(result="failed", status=503, cause="no media port left", headers=_LATER)
+NO_LINE = Failure(result="refused", status=503, cause="all lines are busy", headers=_LATER)
+STOPPING = Failure(result="refused", status=503, cause="the switch is stopping", headers=_LATER)
+UNSUITABLE = Failure(result="failed", status=488, cause="no common media")
 NO_ANSWER = Failure(result="no answer", status=480, reason=Reason(protocol="Q.850", cause=19, text="No answer"))
 
 
@@ -54,6 +72,13 @@ def of_status(status: int, cause: Cause) -> Failure:
             return Failure(result="declined", status=status)
         case _:
             return Failure(result="failed", status=500 if status >= 500 else 480)
+
+
+def passed_on(reason: Reason | None) -> Reason | None:
+    """What one side's reason (RFC 3326) tells the other: the number of a known protocol, none of a stranger's words."""
+    if reason is None or reason.protocol.upper() not in ("SIP", "Q.850"):
+        return None
+    return Reason(protocol=reason.protocol.upper(), cause=reason.cause)
 
 
 _RANK: dict[Result, int] = {

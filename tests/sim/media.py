@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from softswitch.errors import NotPossible
 from softswitch.ids import Ids
 from softswitch.media.engine import (
     Address,
+    Digit,
     File,
     MediaEvent,
+    MediaResumed,
     MediaSession,
     MediaTimeout,
     OpenPort,
+    PlayEnded,
     PortClosed,
     PortId,
     PortStats,
@@ -30,11 +34,16 @@ from softswitch.media.virtual_engine import VirtualEngine
 
 
 class SilentEngine:
-    def __init__(self) -> None:
+    """``capacity`` is how many ports it can open; ``slow_files`` closes recordings only when told."""
+
+    def __init__(self, capacity: int = 1000, *, slow_files: bool = False) -> None:
+        self.capacity, self.slow_files = capacity, slow_files
         self.open_ports: dict[PortId, MediaSession | None] = {}
         self.rows: dict[PortId, dict[SourceId, float]] = {}
         self.players: dict[SourceId, Tone | File] = {}
         self.recordings: dict[RecordingId, Path] = {}
+        self.recorded: list[tuple[dict[Track, list[SourceId]], Path]] = []
+        self.counted_again: list[PortId] = []
         self.next: float | None = None
         self._events: list[MediaEvent] = []
         self._count = 0
@@ -50,6 +59,8 @@ class SilentEngine:
         pass
 
     def open_port(self, room: RoomId, local_host: str) -> OpenPort:
+        if len(self.open_ports) >= self.capacity:
+            raise NotPossible("no port left")
         port = PortId(SourceId(self._id()))
         self.open_ports[port] = None
         self.rows[port] = {}
@@ -57,11 +68,15 @@ class SilentEngine:
 
     def set_session(self, port: PortId, session: MediaSession) -> None:
         assert port in self.open_ports
+        before = self.open_ports[port]
+        if before is not None and not before.receives and session.receives and before.remote == session.remote:
+            self.counted_again.append(port)
         self.open_ports[port] = session
 
     def close_port(self, port: PortId) -> None:
         del self.open_ports[port]
         del self.rows[port]
+        assert all(port not in row for row in self.rows.values()), "somebody would hear a closed port"
         self._events.append(PortClosed(port, PortStats(port)))
 
     def hear(self, listener: PortId, row: Mapping[SourceId, float]) -> None:
@@ -76,6 +91,12 @@ class SilentEngine:
 
     def stop(self, source: SourceId) -> None:
         del self.players[source]
+        assert all(source not in row for row in self.rows.values()), "somebody would hear a stopped player"
+
+    def play_out(self, source: SourceId) -> None:
+        """Pretend that a player reached its end."""
+        del self.players[source]
+        self._events.append(PlayEnded(source))
 
     def send_digits(self, port: PortId, digits: str) -> None:
         assert port in self.open_ports
@@ -83,12 +104,17 @@ class SilentEngine:
     def record(self, room: RoomId, tracks: Mapping[Track, Sequence[SourceId]], path: Path) -> RecordingId:
         recording = RecordingId(self._id())
         self.recordings[recording] = path
+        self.recorded.append(({track: list(sources) for track, sources in tracks.items()}, path))
         return recording
 
     def retrack(self, recording: RecordingId, tracks: Mapping[Track, Sequence[SourceId]]) -> None:
         assert recording in self.recordings
 
     def stop_recording(self, recording: RecordingId) -> None:
+        if not self.slow_files:
+            self.finish_recording(recording)
+
+    def finish_recording(self, recording: RecordingId) -> None:
         self._events.append(RecordingEnded(recording, self.recordings.pop(recording), 1.0))
 
     def fileno(self) -> int:
@@ -107,6 +133,12 @@ class SilentEngine:
     def lose(self, port: PortId, silent: float = 30.0) -> None:
         """Pretend that nothing has come for so long."""
         self._events.append(MediaTimeout(port, silent))
+
+    def regain(self, port: PortId) -> None:
+        self._events.append(MediaResumed(port))
+
+    def digit(self, port: PortId, digit: str) -> None:
+        self._events.append(Digit(port, digit, 0.1))
 
 
 class SoundEngine(VirtualEngine):

@@ -32,12 +32,21 @@ class Network:
         self.link = link or Link()
         self.dead: set[str] = set()
         """Hosts that are switched off: nothing leaves them, nothing reaches them."""
+        self._to_lose: list[bytes] = []
         self._random = random.Random(seed)
         self._flying: list[tuple[float, int, Datagram]] = []
         self._order = itertools.count()
 
+    def lose_next(self, start: bytes) -> None:
+        """Lose the next datagram that begins like this."""
+        self._to_lose.append(start)
+
     def send(self, source: Address, destination: Address, data: bytes, now: float, *, lossy: bool = True) -> None:
         if source[0] in self.dead or destination[0] in self.dead:
+            return
+        lost = next((start for start in self._to_lose if data.startswith(start)), None)
+        if lost is not None:
+            self._to_lose.remove(lost)
             return
         link = self.link
         copies = 2 if lossy and self._random.random() < link.duplicate else 1

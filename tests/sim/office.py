@@ -37,6 +37,8 @@ DOMAIN = "office.example"
 SWITCH = ("10.0.0.1", 5060)
 PROVIDER = "10.0.1.1"
 BACKUP = "10.0.1.2"
+SECOND_LINE = "10.0.1.3"
+"""Another address from which the provider calls."""
 
 
 def person(extension: str, **changes: object) -> Person:
@@ -67,6 +69,8 @@ class VirtualOffice:
         recordings: Path = Path("/nonexistent"),
         media_timeout: float = 30.0,
         sip: SipSettings | None = None,
+        engine: SilentEngine | None = None,
+        inbound: tuple[Inbound, ...] = (Inbound(number="+74951234567", to="person:101"),),
     ) -> None:
         self.clock = VirtualClock()
         self.ids = Ids(seed)
@@ -74,11 +78,13 @@ class VirtualOffice:
         self.events: list[Event] = []
         self.trace: list[tuple[float, str]] = []
         self.phones: dict[str, Phone] = {}
-        self.engine: SilentEngine | SoundEngine = SoundEngine(self.ids, SWITCH[0]) if sound else SilentEngine()
+        self.engine: SilentEngine | SoundEngine = (
+            SoundEngine(self.ids, SWITCH[0]) if sound else engine or SilentEngine()
+        )
         everybody = {p.extension: p for p in (*(person(str(n)) for n in range(101, 106)), *people)}
         trunks = {
             "provider": Trunk(
-                name="provider", host=PROVIDER, addresses=(PROVIDER,), user="7495", realm=None, calls=trunk_calls
+                name="provider", host=PROVIDER, addresses=(PROVIDER, SECOND_LINE), user="7495", calls=trunk_calls
             ),
             "backup": Trunk(name="backup", host=BACKUP, addresses=(BACKUP,)),
         }
@@ -86,7 +92,7 @@ class VirtualOffice:
             domain=DOMAIN,
             directory=Directory(people=everybody, groups={}),
             plan=Plan(
-                inbound=(Inbound(number="+74951234567", to="person:101"),),
+                inbound=inbound,
                 outbound=(Outbound(number="+7XXXXXXXXXX", trunks=("provider", "backup"), caller="+74951234567"),),
                 trunks=trunks,
             ),
@@ -127,7 +133,7 @@ class VirtualOffice:
         return DigestClient("7495", password="trunk-secret") if name == "provider" else None
 
     def display(self, person: str) -> str:
-        return self.office.directory.people[person].name
+        return self.office.directory.people[person].name if person in self.office.directory.people else ""
 
     # Story -----------------------------------------------------------------------------------------------------------
 
@@ -147,9 +153,9 @@ class VirtualOffice:
             made.status = None
         return made
 
-    def provider(self, *, host: str = PROVIDER, **behaviour: object) -> Phone:
+    def provider(self, *, host: str = PROVIDER, name: str = "7495", **behaviour: object) -> Phone:
         """The far end of a trunk: it calls from, and is called at, the trunk's address without registering."""
-        return self.phone("7495", host=host, registered=False, **behaviour)
+        return self.phone(name, host=host, registered=False, **behaviour)
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
@@ -158,6 +164,17 @@ class VirtualOffice:
             self._step(at)
         self.clock.advance_to(until)
         self._media(until)
+
+    def reload(self, **changes: object) -> None:
+        """Swap the configuration in force; calls keep the one they began with."""
+        self.office = replace(self.office, **changes)  # type: ignore[arg-type]
+        self.control.office = self.office
+
+    def move(self, phone: Phone, host: str) -> None:
+        """Give a telephone another address, as a NAT does that forgot it."""
+        del self.phones[phone.host]
+        phone.host, phone.sip, phone.rtp = host, (host, 5060), (host, 4000)
+        self.phones[host] = phone
 
     def run_until(self, condition: object, limit: float = 100.0) -> None:
         until = self.now + limit
@@ -237,5 +254,11 @@ class VirtualOffice:
         )
 
     def settled(self) -> bool:
-        """Whether nothing of any call is left: no call, no session, no transaction, no open port."""
-        return not self.control.calls and not self.engine.open_ports
+        """Whether nothing of any call is left: no call, no wake-up, no port, player or recording."""
+        idle = not self.engine.open_ports and self.control.at_rest
+        return idle and not (isinstance(self.engine, SilentEngine) and (self.engine.players or self.engine.recordings))
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether SIP has forgotten all calls too: no session, no transaction of an INVITE or BYE."""
+        return len(self.endpoint) == 0

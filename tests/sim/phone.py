@@ -6,87 +6,36 @@ retransmits as RFC 3261 asks over UDP, and can be told to misbehave.
 
 from __future__ import annotations
 
-import hashlib
-import re
-import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tests.sim import audio
+from tests.sim import digest
+from tests.sim.handset import Handset
+from tests.sim.message import Dialog, Message
 from tests.sim.network import Address
 
 if TYPE_CHECKING:
     from tests.sim.office import VirtualOffice
 
 T1 = 0.5
-PT = {"PCMU": 0, "PCMA": 8}
-
-
-class Message:
-    """One SIP message as lists of lines; header names are lower-case."""
-
-    def __init__(self, data: bytes) -> None:
-        head, _, self.body = data.partition(b"\r\n\r\n")
-        self.start, *lines = head.decode().split("\r\n")
-        self.headers = [(n.strip().lower(), v.strip()) for n, _, v in (line.partition(":") for line in lines)]
-        words = self.start.split(" ", 2)
-        self.is_response = words[0] == "SIP/2.0"
-        self.status = int(words[1]) if self.is_response else 0
-        self.cseq = int(self["cseq"].split()[0])
-        self.method = self["cseq"].split()[1]
-        self.request = "" if self.is_response else words[0]
-        self.target = "" if self.is_response else words[1]
-
-    def __getitem__(self, name: str) -> str:
-        return next((v for n, v in self.headers if n == name), "")
-
-    def all(self, name: str) -> list[str]:
-        return [v for n, v in self.headers if n == name]
-
-    def uri(self, name: str) -> str:
-        found = re.search(r"<([^>]*)>", self[name])
-        return found.group(1) if found else self[name].split(";")[0]
-
-    def tag(self, name: str) -> str:
-        found = re.search(r";tag=([^;>\s]+)", self[name])
-        return found.group(1) if found else ""
-
-    @property
-    def branch(self) -> str:
-        found = re.search(r"branch=([^;,\s]+)", self["via"])
-        return found.group(1) if found else ""
-
-    def __repr__(self) -> str:
-        return f"<{self.start} | {self['cseq']}>"
 
 
 @dataclass
-class Dialog:
-    call_id: str
-    local: str
-    remote: str
-    target: str
-    routes: list[str]
-    cseq: int = 1
-    remote_cseq: int = 0
-    invite: Message | None = None
-    invite_cseq: int = 0
-    invite_branch: str = ""
-    outgoing: bool = True
-    state: str = "inviting"
-
-
-@dataclass
-class Phone:
+class Phone(Handset):
     """``answer`` seconds after ringing it picks up; None lets it ring. ``refuse`` answers with a status instead.
 
     ``tone`` in Hz is what it says while talking; what it hears collects in ``heard``.
+    ``headers`` are sent with each INVITE; ``accepts_with`` and ``rings_with`` with its 200 and 180.
+    ``contact`` is the host in its Contact, which behind a NAT is not where its packets come from.
+    ``reliable`` supports 100rel, and as callee rings reliably; ``challenge`` is the status (401 or 407) with
+    which a provider asks for digest; ``min_se`` the shortest session that it takes; ``forks``
+    answers a second time, under another To tag.
     Misbehaviour: ``acks=False`` never acknowledges a 2xx, ``deaf`` drops all SIP that comes,
-    ``silent_ring`` sends no 180, ``stubborn`` answers 200 although CANCEL came first.
+    ``silent_ring`` sends no 180, ``stubborn`` answers 200 although CANCEL came first,
+    ``glares`` refuses so many re-INVITEs with 491.
     """
 
     office: VirtualOffice
@@ -106,6 +55,15 @@ class Phone:
     password: str | None = None
     early_media: bool = False
     user_agent: str = "Virtual/1"
+    headers: tuple[str, ...] = ()
+    accepts_with: tuple[str, ...] = ()
+    rings_with: tuple[str, ...] = ()
+    contact: str | None = None
+    challenge: int | None = None
+    forks: bool = False
+    glares: int = 0
+    min_se: int | None = None
+    realm: str = "provider.example"
     from_display: str = ""
     log: list[str] = field(default_factory=list)
     inbox: list[Message] = field(default_factory=list)
@@ -117,29 +75,20 @@ class Phone:
         self.sip: Address = (self.host, 5060)
         self.rtp: Address = (self.host, 4000)
         self.dialog: Dialog | None = None
-        self.remote_rtp: Address | None = None
-        self.codec = self.codecs[0]
-        self.direction = "sendrecv"
         self.status: int | None = None
         self.reason = ""
+        self.cancel_headers: tuple[str, ...] = ()
+        self.source: Address = ("", 0)
         self.timers: list[tuple[float, Callable[[], None]]] = []
         self._count = 0
-        self._sdp_version = 0
         self._pending: dict[tuple[str, str], tuple[bytes, float, float]] = {}
         self._answered: dict[tuple[str, str], bytes] = {}
         self._waiting_ack: tuple[bytes, float, float, int] | None = None
         self._authorized: set[tuple[str, int]] = set()
         self._challenges: set[str] = set()
-        self._rtp_seq = 100
-        self._rtp_frames = 0
-        self._digit: tuple[int, int, int] | None = None
-        self._next_frame: float | None = None
+        self.set_up_sound()
 
     # Commands of the story -------------------------------------------------------------------------------------------
-
-    @property
-    def now(self) -> float:
-        return self.office.now
 
     @property
     def talking(self) -> bool:
@@ -185,6 +134,13 @@ class Phone:
             self._respond(dialog.invite, 603)
             self.dialog = None
 
+    def refuse_now(self, status: int) -> None:
+        """Refuse a call that rings already."""
+        assert self.dialog
+        assert self.dialog.invite
+        self._respond(self.dialog.invite, status)
+        self._over()
+
     def hold(self, direction: str = "sendonly", *, how: str = "INVITE", zero: bool = False) -> None:
         self.direction = direction
         self._in_dialog(how, body=self._sdp(zero=zero))
@@ -193,18 +149,35 @@ class Phone:
         self.direction = "sendrecv"
         self._in_dialog(how, body=self._sdp())
 
-    def press(self, digit: str) -> None:
-        """Send one RFC 4733 event of 100 ms from now on."""
-        self._digit = ("0123456789*#ABCD".index(digit), 0, self._rtp_frames * 160)
+    @property
+    def contact_uri(self) -> str:
+        return f"sip:{self.name}@{self.contact or self.host}:5060"
+
+    def ask(self, method: str, *headers: str, target: str | None = None, body: str | None = None, to: str = "") -> None:
+        """Send a request outside of any dialog, or with ``to`` into one that nobody knows."""
+        uri = target or f"sip:{self.office.domain}"
+        me = f"<sip:{self.name}@{self.office.domain}>;tag=q{self._next()}"
+        call_id, branch = f"ask-{self.name}-{self._next()}", f"z9hG4bK{self.name}{self._next()}"
+        data = self._format(method, uri, me, to or f"<{uri}>", call_id, self._next(), branch, list(headers), body)
+        self._pending[(branch, method)] = (data, self.now + T1, 2 * T1)
+        self._put(data)
+
+    def last(self, method: str, request: bool = False) -> Message:
+        """The last final response to a method of ours, or the last request of that method."""
+        found = [m for m in self.inbox if (m.request == method if request else m.method == method and m.status >= 200)]
+        assert found, f"no {method}: {self.log}"
+        return found[-1]
+
+    def count(self, method: str) -> int:
+        """How many requests of a method came, retransmissions included."""
+        return sum(1 for m in self.inbox if m.request == method)
+
+    def come_back(self) -> None:
+        self.office.network.dead.discard(self.host)
 
     def vanish(self) -> None:
         """The plug is pulled: nothing comes from here any more."""
         self.office.network.dead.add(self.host)
-
-    def hears(self, frequency: float, last: float = 0.5) -> float:
-        """Level in dBov of a frequency in the last seconds heard."""
-        frames = self.heard[-round(last * 50) :]
-        return audio.level_of(np.concatenate(frames), frequency) if frames else -120.0
 
     # Network ---------------------------------------------------------------------------------------------------------
 
@@ -244,6 +217,7 @@ class Phone:
             return
         if self.deaf or not data.strip():
             return
+        self.source = source
         message = Message(data)
         self.inbox.append(message)
         self.log.append(f"< {message.start}")
@@ -268,7 +242,7 @@ class Phone:
         self._invite_body = body
         dialog.invite_cseq = dialog.cseq
         dialog.invite_branch = f"z9hG4bK{self.name}{self._next()}"
-        more = list(extra or [])
+        more = [*self.headers, *(extra or [])]
         if self.reliable:
             more.append("Supported: 100rel")
         self._transmit("INVITE", dialog.target, dialog, dialog.invite_branch, more, body)
@@ -314,17 +288,17 @@ class Phone:
         lines = [
             f"{method} {target} SIP/2.0",
             f"Via: SIP/2.0/UDP {self.host}:5060;rport;branch={branch}",
-            "Max-Forwards: 70",
+            *([] if any(e.startswith("Max-Forwards:") for e in extra) else ["Max-Forwards: 70"]),
             f"From: {from_}",
             f"To: {to}",
             f"Call-ID: {call_id}",
             f"CSeq: {cseq} {method}",
-            f"Contact: <sip:{self.name}@{self.host}:5060>",
+            *([] if any(e.startswith("Contact:") for e in extra) else [f"Contact: <{self.contact_uri}>"]),
             f"User-Agent: {self.user_agent}",
             *([f"Route: {route}" for route in self.dialog.routes] if self.dialog and method != "REGISTER" else []),
             *extra,
         ]
-        if body is not None:
+        if body is not None and not any(e.startswith("Content-Type:") for e in extra):
             lines.append("Content-Type: application/sdp")
         payload = (body or "").encode()
         lines.append(f"Content-Length: {len(payload)}")
@@ -336,7 +310,7 @@ class Phone:
         dialog.state = "cancelling"
         data = self._format(
             "CANCEL", dialog.target, dialog.local, dialog.remote, dialog.call_id, dialog.invite_cseq,
-            dialog.invite_branch, [], None,
+            dialog.invite_branch, list(self.cancel_headers), None,
         )  # fmt: skip
         self._pending.pop((dialog.invite_branch, "INVITE"), None)
         self._pending[(dialog.invite_branch, "CANCEL")] = (data, self.now + T1, 2 * T1)
@@ -359,6 +333,8 @@ class Phone:
             self._take_sdp(message.body)
         elif message.method == "BYE" and message.status >= 200:
             self._over()
+        elif message.method not in ("CANCEL", "PRACK", "BYE") and message.status >= 200:
+            self.status = message.status
 
     def _invite_response(self, message: Message, dialog: Dialog) -> None:
         if message.status > 100:
@@ -446,7 +422,7 @@ class Phone:
         if message.method == "REGISTER":
             method, target, extra, call_id = self._reg
             fresh = [e for e in extra if not e.startswith("Authorization")]
-            line = f"{name}: {self._digest(challenge, method, target)}"
+            line = f"{name}: {self._credentials(challenge, method, target)}"
             self._authorized.add((call_id, self._count + 2))
             if sum(1 for c, _ in self._authorized if c == call_id) > 40:
                 return
@@ -456,22 +432,17 @@ class Phone:
             assert self.dialog
             self.dialog.cseq += 1
             self._authorized.add((self.dialog.call_id, self.dialog.cseq))
-            self._send_invite(self._invite_body, [f"{name}: {self._digest(challenge, 'INVITE', self.dialog.target)}"])
+            self._send_invite(
+                self._invite_body, [f"{name}: {self._credentials(challenge, 'INVITE', self.dialog.target)}"]
+            )
 
-    def _digest(self, challenge: str, method: str, uri: str) -> str:
-        params = dict(re.findall(r'(\w+)="?([^",]*)"?', challenge.partition(" ")[2]))
+    def _credentials(self, challenge: str, method: str, uri: str) -> str:
         password = self.password if self.password is not None else f"secret-{self.name}"
+        return digest.answer(challenge, self.name, password, method, uri, f"c{self._next()}")
 
-        def md5(text: str) -> str:
-            return hashlib.md5(text.encode()).hexdigest()
-
-        ha1 = md5(f"{self.name}:{params['realm']}:{password}")
-        cnonce = f"c{self._next()}"
-        response = md5(f"{ha1}:{params['nonce']}:00000001:{cnonce}:auth:{md5(f'{method}:{uri}')}")
-        return (
-            f'Digest username="{self.name}", realm="{params["realm"]}", nonce="{params["nonce"]}", uri="{uri}", '
-            f'response="{response}", algorithm=MD5, qop=auth, nc=00000001, cnonce="{cnonce}"'
-        )
+    @staticmethod
+    def _tag_of(name: str) -> str:
+        return name.partition(";tag=")[2]
 
     # Requests to us --------------------------------------------------------------------------------------------------
 
@@ -494,6 +465,9 @@ class Phone:
                 self._respond(message, 200)
                 self._cancelled(message)
             case "BYE":
+                if self.dialog and message.tag("to") != self._tag_of(self.dialog.local):
+                    self._respond(message, 200)  # of a fork that lost
+                    return
                 self.reason = message["reason"]
                 if self.byes:
                     self._respond(message, 200 if self.dialog else 481)
@@ -502,16 +476,29 @@ class Phone:
                 self._respond(message, 200, self._answer_to(message) if message.body else None)
             case "PRACK":
                 self._respond(message, 200)
+                self.timers = [(at, callback) for at, callback in self.timers if callback != self._ring_again]
             case _:
                 self._respond(message, 501)
 
     def _invited(self, message: Message) -> None:
         dialog = self.dialog
+        if dialog and message["call-id"] == dialog.call_id and self.glares:
+            self.glares -= 1
+            self._respond(message, 491)
+            return
         if dialog and message["call-id"] == dialog.call_id:
             self._respond(message, 200, self._answer_to(message) if message.body else self._sdp())
             return
         if dialog:
             self._respond(message, 486)
+            return
+        if self.challenge is not None and not digest.proves(message, self.realm):
+            kind = "WWW-Authenticate" if self.challenge == 401 else "Proxy-Authenticate"
+            line = f'{kind}: Digest realm="{self.realm}", nonce="n{self._next()}", algorithm=MD5, qop="auth"'
+            self._respond(message, self.challenge, extra=(line,))
+            return
+        if self.min_se is not None and int(message["session-expires"].split(";")[0]) < self.min_se:
+            self._respond(message, 422, extra=(f"Min-SE: {self.min_se}",))
             return
         tag = f"t{self.name}{self._next()}"
         self.dialog = dialog = Dialog(
@@ -522,13 +509,23 @@ class Phone:
             self._respond(message, self.refuse)
             self.dialog = None
             return
+        rings_with = self.rings_with
+        if self.reliable and "100rel" in message["supported"]:
+            rings_with = (*rings_with, "Require: 100rel", "RSeq: 7")
         if self.early_media:
-            self._respond(message, 183, self._answer_to(message))
+            self._ringing = self._respond(message, 183, self._answer_to(message), rings_with)
             self._start_media()
         elif not self.silent_ring:
-            self._respond(message, 180)
+            self._ringing = self._respond(message, 180, None, rings_with)
+        if len(rings_with) > len(self.rings_with):
+            self.timers.append((self.now + T1, self._ring_again))
         if self.answer is not None:
             self.timers.append((self.now + self.answer, lambda: self._accept_if(dialog)))
+
+    def _ring_again(self) -> None:
+        if self.ringing:
+            self._put(self._ringing)
+            self.timers.append((self.now + 2 * T1, self._ring_again))
 
     def _accept_if(self, dialog: Dialog) -> None:
         if self.dialog is dialog and dialog.state == "ringing":
@@ -540,7 +537,10 @@ class Phone:
         assert dialog.invite
         body = self._answer_to(dialog.invite) if dialog.invite.body else self._sdp()
         dialog.state = "talking"
-        data = self._respond(dialog.invite, 200, body)
+        data = self._respond(dialog.invite, 200, body, self.accepts_with)
+        if self.forks:
+            other = dialog.local.replace(";tag=", ";tag=other")
+            self._put(data.replace(f"To: {dialog.local}".encode(), f"To: {other}".encode()))
         self._waiting_ack = (data, self.now + T1, T1, 10)
         self._start_media()
 
@@ -554,15 +554,17 @@ class Phone:
             self._respond(dialog.invite, 487)
             self._over()
 
-    def _respond(self, request: Message, status: int, body: str | None = None) -> bytes:
-        to = request["to"]
+    def _respond(
+        self, request: Message, status: int, body: str | None = None, extra: tuple[str, ...] = (), tag: str = ""
+    ) -> bytes:
+        to = request["to"] + tag
         if ";tag=" not in to and status > 100:
             to = self.dialog.local if self.dialog else f"{to};tag=x{self._next()}"
         lines = [f"SIP/2.0 {status} {'OK' if status == 200 else 'Whatever'}"]
         lines += [f"Via: {via}" for via in request.all("via")]
         lines += [f"Record-Route: {route}" for route in request.all("record-route")]
         lines += [f"From: {request['from']}", f"To: {to}", f"Call-ID: {request['call-id']}", f"CSeq: {request['cseq']}"]
-        lines.append(f"Contact: <sip:{self.name}@{self.host}:5060>")
+        lines += [f"Contact: <{self.contact_uri}>", *extra]
         payload = (body or "").encode()
         if body is not None:
             lines.append("Content-Type: application/sdp")
@@ -572,89 +574,6 @@ class Phone:
             self._answered[(request.branch, request.request)] = data
         self._put(data)
         return data
-
-    # Media -----------------------------------------------------------------------------------------------------------
-
-    def _sdp(self, *, zero: bool = False, codecs: tuple[str, ...] | None = None) -> str:
-        self._sdp_version += 1
-        names = codecs or self.codecs
-        formats = " ".join(str(PT[c]) for c in names)
-        lines = [
-            "v=0", f"o=- 7 {self._sdp_version} IN IP4 {self.host}", "s=-",
-            f"c=IN IP4 {'0.0.0.0' if zero else self.host}", "t=0 0",
-            f"m=audio {self.rtp[1]} RTP/AVP {formats} 101",
-            *(f"a=rtpmap:{PT[c]} {c}/8000" for c in names),
-            "a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15", f"a={self.direction}",
-        ]  # fmt: skip
-        return "\r\n".join(lines) + "\r\n"
-
-    def _answer_to(self, message: Message) -> str:
-        self._take_sdp(message.body)
-        mirror = {"sendonly": "recvonly", "recvonly": "sendonly"}
-        before, self.direction = self.direction, mirror.get(self._remote_direction, self._remote_direction)
-        body = self._sdp(codecs=(self.codec,))
-        self.direction = before
-        return body
-
-    def _take_sdp(self, body: bytes) -> None:
-        text = body.decode()
-        host = re.search(r"^c=IN IP4 (\S+)", text, re.M)
-        media = re.search(r"^m=audio (\d+) RTP/AVP (.*)$", text, re.M)
-        direction = re.search(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", text, re.M)
-        self._remote_direction = direction.group(1) if direction else "sendrecv"
-        if host and media and int(media.group(1)):
-            self.remote_rtp = (host.group(1), int(media.group(1)))
-            offered = [int(f) for f in media.group(2).split()]
-            self.codec = next(name for pt in offered for name, n in PT.items() if n == pt and name in self.codecs)
-
-    def _start_media(self) -> None:
-        if self.tone is not None and self._next_frame is None:
-            self._next_frame = self.now
-
-    def _send_frame(self) -> None:
-        if self.remote_rtp is None or self.dialog is None:
-            return
-        payload_type, payload, timestamp, marker = PT[self.codec], b"", self._rtp_frames * 160, 0
-        if self._digit is not None:
-            code, count, start = self._digit
-            count += 1
-            end = 0x80 if count >= 5 else 0
-            payload_type, timestamp, marker = 101, start, 0x80 if count == 1 else 0
-            payload = struct.pack("!BBH", code, end | 10, count * 160)
-            self._digit = None if count >= 7 else (code, count, start)
-        elif self.tone is not None:
-            payload = audio.encode(audio.tone(self.tone, 1, self._rtp_frames), self.codec)
-        self._rtp_seq += 1
-        header = struct.pack(
-            "!BBHII",
-            0x80,
-            marker | payload_type,
-            self._rtp_seq & 0xFFFF,
-            timestamp & 0xFFFFFFFF,
-            zlib.crc32(self.name.encode()),
-        )
-        self._rtp_frames += 1
-        if self.direction in ("sendrecv", "sendonly"):
-            self.office.network.send(self.rtp, self.remote_rtp, header + payload, self.now)
-
-    def _hear(self, data: bytes) -> None:
-        if len(data) < 12:
-            return
-        _, second, seq, timestamp, ssrc = struct.unpack("!BBHII", data[:12])
-        payload_type = second & 0x7F
-        if payload_type == 101:
-            code, end, _ = struct.unpack("!BBH", data[12:16])
-            key = (timestamp, ssrc)
-            if end & 0x80 and key not in self._digit_keys:
-                self._digit_keys.add(key)
-                self.digits_heard.append("0123456789*#ABCD"[code])
-            return
-        law = {0: "PCMU", 8: "PCMA"}.get(payload_type)
-        if law is not None:
-            self.wire.append((ssrc, seq, timestamp))
-            self.heard.append(audio.decode(data[12:], law))
-
-    _digit_keys: set[tuple[int, int]] = field(default_factory=set)
 
     def _over(self) -> None:
         self.dialog = None

@@ -61,6 +61,18 @@ def test_a_held_call_can_be_hung_up():
     assert office.settled()
 
 
+def test_a_call_that_both_hold_can_be_hung_up():
+    office, anna, boris = talk()
+    anna.hold()
+    boris.hold()
+    office.run(1)
+    anna.hang_up()
+    office.run(6)
+    assert boris.idle
+    assert office.results == ["answered"]
+    assert office.settled()
+
+
 def test_an_offer_without_a_common_codec_leaves_the_call_as_it_was():
     office, anna, _ = talk()
     before = list(office.engine.open_ports.values())

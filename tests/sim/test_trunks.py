@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from softswitch.events import CallArrived, CallRouted
-from tests.sim.office import BACKUP, PROVIDER, VirtualOffice
+import pytest
+
+from softswitch.dialplan.routes import Inbound
+from softswitch.events import CallArrived, CallRouted, ConversationEnded
+from tests.sim.office import BACKUP, PROVIDER, SECOND_LINE, VirtualOffice
 
 
 def test_an_inbound_number_rings_its_person():
@@ -99,10 +102,197 @@ def test_early_media_of_the_outside_is_heard_before_the_answer():
     assert anna.talking
 
 
-def test_a_withheld_number_is_shown_to_the_trunk_only_as_privacy_allows():
+# Names and numbers ----------------------------------------------------------------------------------------------------
+
+
+def test_the_number_of_a_caller_from_outside_is_shown_and_recorded_in_e164():
     office = VirtualOffice()
-    anna, provider = office.phone("101"), office.provider()
-    provider.from_display = "Anonymous "
+    anna, provider = office.phone("101"), office.provider(name="89161234567")
     provider.call("+74951234567")
     office.run(4)
+    assert "<sip:+79161234567@office.example>" in anna.last("INVITE", request=True)["from"]
+    assert office.told(CallArrived)[0].caller == "+79161234567"
+
+
+def test_a_trunk_is_believed_whom_it_asserts():
+    office = VirtualOffice()
+    asserted = 'P-Asserted-Identity: "Ivan" <sip:+79031112233@provider.example>'
+    anna, provider = office.phone("101"), office.provider(headers=(asserted,))
+    provider.call("+74951234567")
+    office.run(4)
+    assert '"Ivan" <sip:+79031112233@' in anna.last("INVITE", request=True)["from"]
+    assert office.told(CallArrived)[0].caller == "+79031112233"
+
+
+def test_a_withheld_number_from_outside_is_recorded_but_not_shown():
+    office = VirtualOffice()
+    anna, provider = office.phone("101"), office.provider(name="89161234567", headers=("Privacy: id",))
+    provider.call("+74951234567")
+    office.run(4)
+    invite = anna.last("INVITE", request=True)
+    assert "anonymous@anonymous.invalid" in invite["from"]
+    assert "9161234567" not in " ".join(value for _, value in invite.headers)
+    arrived = office.told(CallArrived)[0]
+    assert (arrived.caller, arrived.withheld) == ("+79161234567", True)
+
+
+def test_a_person_who_withholds_his_number_is_asserted_to_the_provider_alone():
+    office = VirtualOffice()
+    anna, provider = office.phone("101", headers=("Privacy: id",)), office.provider()
+    anna.call("+79161234567")
+    office.run(4)
+    invite = provider.last("INVITE", request=True)
+    assert "anonymous@anonymous.invalid" in invite["from"]
+    assert "+74951234567" in invite["p-asserted-identity"]
+    assert invite["privacy"] == "id"
+
+
+def test_a_person_who_withholds_his_number_is_anonymous_to_a_colleague():
+    office = VirtualOffice()
+    anna, boris = office.phone("101", headers=("Privacy: id",)), office.phone("102")
+    anna.call("102")
+    office.run(4)
+    invite = boris.last("INVITE", request=True)
+    assert "anonymous@anonymous.invalid" in invite["from"]
+    assert invite["p-asserted-identity"] == ""
+
+
+def test_an_inbound_pattern_takes_a_range_of_numbers():
+    office = VirtualOffice(inbound=(Inbound(number="+7495123456X", to="person:102"),))
+    boris, provider = office.phone("102"), office.provider()
+    provider.call("+74951234560")
+    office.run(4)
+    assert boris.talking
+
+
+def test_an_inbound_number_of_one_trunk_is_unknown_on_another():
+    office = VirtualOffice(inbound=(Inbound(number="+74951234567", to="person:101", trunk="provider"),))
+    anna, backup = office.phone("101"), office.provider(host=BACKUP)
+    backup.call("+74951234567")
+    office.run(4)
+    assert backup.status == 404
+    assert anna.count("INVITE") == 0
+    assert office.results == ["no such number"]
+
+
+# Digest towards the provider ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [401, 407])
+def test_a_provider_that_asks_for_digest_gets_it(status: int):
+    office = VirtualOffice()
+    anna, provider = office.phone("101"), office.provider(challenge=status)
+    anna.call("+79161234567")
+    office.run(4)
     assert anna.talking
+    assert provider.talking
+    assert provider.count("INVITE") == 2
+
+
+@pytest.mark.parametrize("status", [401, 407])
+def test_a_trunk_without_an_account_gets_no_credentials_and_the_caller_no_challenge(status: int):
+    office = VirtualOffice()
+    anna, _ = office.phone("101"), office.provider(refuse=503)
+    backup = office.provider(host=BACKUP, challenge=status)
+    anna.call("+79161234567")
+    office.run(6)
+    assert backup.count("INVITE") == 1
+    assert anna.status == 403
+    assert [m.status for m in anna.inbox if m.method == "INVITE"].count(401) == 1  # our own challenge to her
+    assert office.results == ["refused"]
+    assert office.settled()
+
+
+def test_a_telephone_that_asks_for_digest_gets_none():
+    office = VirtualOffice()
+    anna, boris = office.phone("101"), office.phone("102", challenge=407)
+    anna.call("102")
+    office.run(6)
+    assert boris.count("INVITE") == 1
+    assert anna.status == 403
+
+
+# Lines ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_call_from_a_trunk_whose_lines_are_all_busy_is_refused_and_on_record():
+    office = VirtualOffice(trunk_calls=1)
+    office.phone("101")
+    office.provider().call("+74951234567")
+    office.run(3)
+    second = office.provider(host=SECOND_LINE, name="7500")
+    second.call("+74951234567")
+    office.run(3)
+    assert second.status == 503
+    assert second.last("INVITE")["retry-after"] == "10"
+    assert len(office.told(CallArrived)) == 2
+    assert office.results == ["refused"]
+    assert office.told(ConversationEnded)[0].cause == "all lines are busy"
+
+
+def test_the_line_of_a_call_is_free_again_when_it_is_over():
+    office = VirtualOffice(trunk_calls=1)
+    anna, provider = office.phone("101"), office.provider()
+    for _ in range(3):
+        anna.call("+79161234567")
+        office.run(3)
+        assert provider.talking
+        anna.hang_up()
+        office.run(1)
+    for _ in range(3):
+        provider.call("+74951234567")
+        office.run(3)
+        assert anna.talking
+        provider.hang_up()
+        office.run(1)
+
+
+def test_inbound_and_outbound_calls_share_the_lines():
+    office = VirtualOffice(trunk_calls=1)
+    office.phone("101")
+    boris, provider, backup = office.phone("102"), office.provider(), office.provider(host=BACKUP)
+    provider.call("+74951234567")
+    office.run(3)
+    boris.call("+79161234567")
+    office.run(3)
+    assert backup.talking
+
+
+def test_a_dead_trunk_is_passed_over_after_64_t1():
+    office = VirtualOffice()
+    anna = office.phone("101")
+    provider, backup = office.provider(), office.provider(host=BACKUP)
+    provider.vanish()
+    anna.call("+79161234567")
+    office.run(40)
+    assert anna.talking
+    assert backup.talking
+
+
+def test_the_caller_gives_up_while_the_second_trunk_is_tried():
+    office = VirtualOffice()
+    anna, _ = office.phone("101"), office.provider(refuse=503)
+    backup = office.provider(host=BACKUP, answer=None)
+    anna.call("+79161234567")
+    office.run(2)
+    assert backup.ringing
+    anna.hang_up()
+    office.run(6)
+    assert backup.idle
+    assert office.results == ["abandoned"]
+    assert office.settled()
+
+
+def test_a_provider_that_sends_our_call_back_to_us_does_not_make_it_go_in_circles():
+    # What comes from a trunk never leaves by a trunk, and the count of hops goes on across the switch.
+    office = VirtualOffice()
+    anna, provider = office.phone("101"), office.provider(answer=None)
+    anna.call("+79161234567")
+    office.run(2)
+    hops = int(provider.last("INVITE", request=True)["max-forwards"])
+    again = office.provider(host=SECOND_LINE, headers=(f"Max-Forwards: {hops - 1}",))
+    again.call("+79161234567")
+    office.run(3)
+    assert again.status == 404
+    assert hops == 69
+    assert provider.count("INVITE") == 1

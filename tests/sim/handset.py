@@ -1,0 +1,138 @@
+"""The half of a virtual telephone that one holds to the ear: session descriptions, packets of sound, digits."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tests.sim import audio
+from tests.sim.message import Dialog, Message
+from tests.sim.network import Address
+
+if TYPE_CHECKING:
+    from tests.sim.office import VirtualOffice
+
+PT = {"PCMU": 0, "PCMA": 8}
+
+
+class Handset:
+    """Keeps what is agreed, says its tone and collects what it hears; ``Phone`` sets the plain attributes."""
+
+    office: VirtualOffice
+    name: str
+    host: str
+    rtp: Address
+    tone: float | None
+    codecs: tuple[str, ...]
+    dialog: Dialog | None
+    heard: list[np.ndarray]
+    digits_heard: list[str]
+    wire: list[tuple[int, int, int]]
+
+    def set_up_sound(self) -> None:
+        self.remote_rtp: Address | None = None
+        self.codec = self.codecs[0]
+        self.direction = "sendrecv"
+        self._remote_direction = "sendrecv"
+        self._sdp_version = 0
+        self._rtp_seq = 100
+        self._rtp_frames = 0
+        self._digit: tuple[int, int, int] | None = None
+        self._digits_seen: set[tuple[int, int]] = set()
+        self._next_frame: float | None = None
+
+    @property
+    def now(self) -> float:
+        return self.office.now
+
+    def press(self, digit: str) -> None:
+        """Send one RFC 4733 event of 100 ms from now on."""
+        self._digit = ("0123456789*#ABCD".index(digit), 0, self._rtp_frames * 160)
+
+    def hears(self, frequency: float, last: float = 0.5) -> float:
+        """Level in dBov of a frequency in the last seconds heard."""
+        frames = self.heard[-round(last * 50) :]
+        return audio.level_of(np.concatenate(frames), frequency) if frames else -120.0
+
+    def _sdp(self, *, zero: bool = False, codecs: tuple[str, ...] | None = None) -> str:
+        self._sdp_version += 1
+        names = codecs or self.codecs
+        formats = " ".join(str(PT[c]) for c in names)
+        lines = [
+            "v=0", f"o=- 7 {self._sdp_version} IN IP4 {self.host}", "s=-",
+            f"c=IN IP4 {'0.0.0.0' if zero else self.host}", "t=0 0",
+            f"m=audio {self.rtp[1]} RTP/AVP {formats} 101",
+            *(f"a=rtpmap:{PT[c]} {c}/8000" for c in names),
+            "a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15", f"a={self.direction}",
+        ]  # fmt: skip
+        return "\r\n".join(lines) + "\r\n"
+
+    def _answer_to(self, message: Message) -> str:
+        self._take_sdp(message.body)
+        mirror = {"sendonly": "recvonly", "recvonly": "sendonly"}
+        before, self.direction = self.direction, mirror.get(self._remote_direction, self._remote_direction)
+        body = self._sdp(codecs=(self.codec,))
+        self.direction = before
+        return body
+
+    def _take_sdp(self, body: bytes) -> None:
+        text = body.decode()
+        host = re.search(r"^c=IN IP4 (\S+)", text, re.M)
+        media = re.search(r"^m=audio (\d+) RTP/AVP (.*)$", text, re.M)
+        direction = re.search(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", text, re.M)
+        self._remote_direction = direction.group(1) if direction else "sendrecv"
+        if host and media and int(media.group(1)):
+            self.remote_rtp = (host.group(1), int(media.group(1)))
+            offered = [int(f) for f in media.group(2).split()]
+            self.codec = next(name for pt in offered for name, n in PT.items() if n == pt and name in self.codecs)
+
+    def _start_media(self) -> None:
+        if self.tone is not None and self._next_frame is None:
+            self._next_frame = self.now
+
+    def _send_frame(self) -> None:
+        if self.remote_rtp is None or self.dialog is None:
+            return
+        payload_type, payload, timestamp, marker = PT[self.codec], b"", self._rtp_frames * 160, 0
+        if self._digit is not None:
+            code, count, start = self._digit
+            count += 1
+            end = 0x80 if count >= 5 else 0
+            payload_type, timestamp, marker = 101, start, 0x80 if count == 1 else 0
+            payload = struct.pack("!BBH", code, end | 10, count * 160)
+            self._digit = None if count >= 7 else (code, count, start)
+        elif self.tone is not None:
+            payload = audio.encode(audio.tone(self.tone, 1, self._rtp_frames), self.codec)
+        self._rtp_seq += 1
+        header = struct.pack(
+            "!BBHII",
+            0x80,
+            marker | payload_type,
+            self._rtp_seq & 0xFFFF,
+            timestamp & 0xFFFFFFFF,
+            zlib.crc32(self.name.encode()),
+        )
+        self._rtp_frames += 1
+        if self.direction in ("sendrecv", "sendonly"):
+            self.office.network.send(self.rtp, self.remote_rtp, header + payload, self.now)
+
+    def _hear(self, data: bytes) -> None:
+        if len(data) < 12:
+            return
+        _, second, seq, timestamp, ssrc = struct.unpack("!BBHII", data[:12])
+        payload_type = second & 0x7F
+        if payload_type == 101:
+            code, end, _ = struct.unpack("!BBH", data[12:16])
+            key = (timestamp, ssrc)
+            if end & 0x80 and key not in self._digits_seen:
+                self._digits_seen.add(key)
+                self.digits_heard.append("0123456789*#ABCD"[code])
+            return
+        law = {0: "PCMU", 8: "PCMA"}.get(payload_type)
+        if law is not None:
+            self.wire.append((ssrc, seq, timestamp))
+            self.heard.append(audio.decode(data[12:], law))
