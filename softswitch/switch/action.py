@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from softswitch.calls.call import Call
 from softswitch.errors import NotPossible
 from softswitch.ids import ConversationId
+from softswitch.media import sounds
 from softswitch.media.engine import File, Tone
 
 __all__ = ["Action", "ActionCall", "Stage"]
@@ -40,7 +41,7 @@ class ActionCall:
 
     def __init__(self, stage: Stage, action: Action) -> None:
         self._stage, self._action = stage, action
-        self._digits: asyncio.Queue[str] = asyncio.Queue()
+        self._digits: asyncio.Queue[str | None] = asyncio.Queue()
         self._waiting: asyncio.Future[str] | None = None
         self.sent_on = False
         self.ended = asyncio.Event()
@@ -62,6 +63,9 @@ class ActionCall:
     async def play(self, sound: Tone | File | Path | str) -> None:
         """Play to the caller and wait for the end; an endless sound is played until the next command."""
         source = File(Path(sound)) if isinstance(sound, Path | str) else sound
+        if isinstance(source, File):
+            # Decoding takes as long as the disk does: it must not hold up the loop.
+            await asyncio.to_thread(sounds.load, source.path)
         endless = source.loop if isinstance(source, File) else source.repeat is None
         done = self._expect()
         self._stage.act(lambda: self._call.play(source))
@@ -73,9 +77,11 @@ class ActionCall:
         self._check()
         try:
             async with asyncio.timeout(within):
-                return await self._digits.get()
+                digit = await self._digits.get()
         except TimeoutError:
             return None
+        self._check()
+        return digit
 
     async def dial(self, number: str) -> str:
         """Send the caller on as the dial plan says; return "answered", "busy", "no answer", "declined"..."""
@@ -107,6 +113,7 @@ class ActionCall:
 
     def gone(self) -> None:
         self.ended.set()
+        self._digits.put_nowait(None)  # wakes whoever waits for a digit
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(NotPossible("the caller has gone"))
             self._waiting.exception()  # nobody may be waiting for it

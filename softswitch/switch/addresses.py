@@ -17,7 +17,11 @@ class Addresses:
     def __init__(
         self, public: str | None, local_nets: Sequence[Network], local: Callable[[Transport, str], tuple[str, int]]
     ) -> None:
-        self._public, self._local_nets, self._local = public, tuple(local_nets), local
+        self._local = local
+        self.use(public, local_nets)
+
+    def use(self, public: str | None, local_nets: Sequence[Network]) -> None:
+        self._public, self._local_nets = public, tuple(local_nets)
 
     def advertised(self, to: Flow | Destination) -> tuple[str, int]:
         """Host and port for Via and Contact towards ``to`` (RFC 3261 sections 8.1.1.8 and 18.1.1)."""

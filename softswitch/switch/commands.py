@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +21,9 @@ from softswitch.api.views import (
     ReloadView,
     StatusView,
 )
+from softswitch.config.settings import Language
 from softswitch.errors import NoSuch
+from softswitch.switch.ground import port_pairs
 
 if TYPE_CHECKING:
     from softswitch.switch.switch import Switch
@@ -52,8 +55,8 @@ class SwitchCommands:
             people=len(settings.directory.people),
             registered=len(reachable & settings.directory.people.keys()),
             media=self._media(),
-            counters={**switch.endpoint.counters, **switch.shell.counters, **switch.engine.counters()},
-            warnings=[*switch.warnings, *switch.alarms.values()],
+            counters=dict(switch.endpoint.counters + switch.shell.counters + Counter(switch.engine.counters())),
+            warnings=[*switch.warnings, *switch.scarcity, *switch.alarms.values()],
         )
 
     def _media(self) -> MediaStatus:
@@ -70,7 +73,7 @@ class SwitchCommands:
         return MediaStatus(
             threads=len(switch.engine.describe()),
             ports_open=len(switch.pool),
-            ports_total=(switch.settings.rtp.port_high - switch.settings.rtp.port_low + 1) // 2,
+            ports_total=port_pairs(switch.settings.rtp),
             recordings=sum(1 for fold in switch.live.conversations.values() if fold.open_recordings),
             late_p99=p99,
             late_max=worst,
@@ -121,17 +124,24 @@ class SwitchCommands:
 
     async def reload(self, path: str | None, language: str) -> ReloadView:
         switch = self._switch
-        changes = switch.reload(Path(path) if path else None)
+        spoken: Language = "ru" if language == "ru" else "en"
+        changes = switch.reload(Path(path) if path else None, spoken)
         return ReloadView(path=str(switch.settings.path), changes=changes, warnings=switch.warnings)
 
     async def stop(self) -> None:
         self._switch.request_stop()
 
     async def events(self, since: int | None) -> AsyncIterator[EventRow]:
+        # First the subscription, then the past: what happens in between comes twice, and is told once.
         subscription = self._switch.bus.subscribe()
         try:
+            told = 0
+            if since is not None:
+                async for event in self._switch.records.since(since):
+                    told = event.seq
+                    yield present.event_row(event)
             async for event in subscription:
-                if since is None or event.seq > since:
+                if event.seq > max(told, since or 0):
                     yield present.event_row(event)
         finally:
             self._switch.bus.unsubscribe(subscription)

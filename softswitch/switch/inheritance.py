@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from softswitch.clock import Clock
-from softswitch.events import Event, RecordingFailed, RecordingFinished
+from softswitch.events import DeviceUnbound, Event, RecordingFailed, RecordingFinished
 from softswitch.ids import ConversationId
 from softswitch.media import wav
 from softswitch.records.recovery import Recovered
@@ -19,7 +20,7 @@ from softswitch.sip.events import Binding, DialogState, Flow, SessionId
 from softswitch.sip.parser import ParseError
 from softswitch.sip.uri import parse_uri
 
-__all__ = ["Mended", "bindings_of", "dialogs_of", "mend_recordings"]
+__all__ = ["Mended", "bindings_of", "dialogs_of", "disconnected", "mend_recordings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,10 @@ def mend_recordings(recovered: Recovered, folder: Path) -> Mended:
                 RecordingFailed(conversation=conversation, path=name, error=mended.error or "the file is not there")
             )
             continue
+        # The repair is not the end of the conversation, should we die before it is told.
+        with suppress(OSError):
+            instant = written[name].timestamp()
+            os.utime(mended.path, (instant, instant))
         evidence[conversation] = written[name]
         events.append(
             RecordingFinished(
@@ -60,8 +65,7 @@ def mend_recordings(recovered: Recovered, folder: Path) -> Mended:
 def bindings_of(recovered: Recovered, clock: Clock) -> list[Binding]:
     """Return the registrations that can be called again at once.
 
-    One over a stream is not among them: its connection died with the process,
-    and the telephone will open another.
+    One over a stream is not among them, see ``disconnected``.
     """
     now, civil = clock.now(), clock.utc()
     bindings = []
@@ -85,14 +89,29 @@ def bindings_of(recovered: Recovered, clock: Clock) -> list[Binding]:
     return bindings
 
 
-def dialogs_of(recovered: Recovered) -> list[DialogState]:
-    """Return the dialogs whose peers still believe in them."""
+def disconnected(recovered: Recovered, now: datetime) -> list[Event]:
+    """Return the ends of the registrations over streams: the connection died with the process.
+
+    The telephone will notice and open another.
+    """
     return [
-        _dialog(json.loads(text)) for conversation in recovered.conversations for text in conversation.dialogs.values()
+        DeviceUnbound(at=now, person=bound.person, contact=bound.contact, why="connection closed")
+        for bound in recovered.bindings
+        if bound.transport != "udp"
     ]
 
 
-def _dialog(state: dict[str, Any]) -> DialogState:
-    for name in ("routes", "remote", "local"):
-        state[name] = tuple(state[name])
-    return DialogState(**{**state, "session": SessionId(state["session"])})
+def dialogs_of(recovered: Recovered) -> list[DialogState]:
+    """Return the dialogs whose peers still believe in them; what another version wrote differently is left out."""
+    texts = [text for conversation in recovered.conversations for text in conversation.dialogs.values()]
+    return [state for text in texts if (state := _dialog(text)) is not None]
+
+
+def _dialog(text: str) -> DialogState | None:
+    try:
+        state: dict[str, Any] = json.loads(text)
+        for name in ("routes", "remote", "local", "vias"):
+            state[name] = tuple(state[name])
+        return DialogState(**{**state, "session": SessionId(state["session"])})
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import wave
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from softswitch import __version__
 from softswitch import events as facts
@@ -26,12 +25,12 @@ from softswitch.calls.office import Office
 from softswitch.clock import SystemClock
 from softswitch.config import ConfigError, Settings, diff, load
 from softswitch.config.load import Loaded
+from softswitch.config.settings import Language
 from softswitch.errors import NotPossible
 from softswitch.events import Event
 from softswitch.ids import ConversationId, Ids, NodeId
 from softswitch.log import Log, make_logger
-from softswitch.media import sounds
-from softswitch.media.engine import File
+from softswitch.media.engine import File, MediaEvent
 from softswitch.media.ports import PortPool
 from softswitch.media.socket_engine import SocketEngine
 from softswitch.media.writer import Writer
@@ -49,7 +48,17 @@ from softswitch.switch.action import Action, ActionCall
 from softswitch.switch.addresses import Addresses
 from softswitch.switch.authority import Directory
 from softswitch.switch.commands import SwitchCommands
-from softswitch.switch.inheritance import bindings_of, dialogs_of, mend_recordings
+from softswitch.switch.ground import (
+    check_folders,
+    check_ports,
+    default_music,
+    default_threads,
+    preload,
+    scarcity,
+    taken,
+)
+from softswitch.switch.inheritance import bindings_of, dialogs_of, disconnected, mend_recordings
+from softswitch.switch.reload import in_force
 
 __all__ = ["Switch"]
 
@@ -58,6 +67,12 @@ RESOLVE = 60.0
 
 STOP = 5.0
 """Seconds that a stopping switch waits for BYEs to be answered and recordings to be closed."""
+
+STOP_POLL = 0.02
+"""Seconds between two looks at what a stop waits for."""
+
+LET_GO = 1.0
+"""Seconds that a cancelled action has to clean up; one that does not heed is left behind."""
 
 
 class Switch:
@@ -80,34 +95,45 @@ class Switch:
         self._ids = ids or Ids()
         self._log = log or make_logger()
         self._stop_wanted = asyncio.Event()
-        self._running = False
+        self._stopping_orderly = False
+        self._unrecorded = ""
+        self._running = self._acting = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._actions: dict[str, Action] = {}
 
     # Life ------------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Start everything. Raises NotPossible, with nothing left running, when a port or the data folder is taken."""
+        """Start everything. Raises NotPossible, with nothing left running, when a port or a folder cannot be had."""
         settings = self.settings
-        settings.switch.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        settings.recording.folder.mkdir(parents=True, exist_ok=True)
+        self.live, self.alarms = Live(), {}
+        self._stopping_orderly = False
+        self._stop_wanted.clear()
+        await asyncio.to_thread(check_folders, settings)
+        check_ports(settings)
         async with contextlib.AsyncExitStack() as undo:
             await self._start_journal(undo)
-            self._start_media(undo)
-            await self._start_sip(undo)
+            await self._start_media(undo)
+            self._prepare_sip()
             self._take_over()
+            await self._start_sip(undo)
+            self._release_dialogs()
+            await self._close_what_died()
             control = ControlSocket(settings.switch.data / SOCKET_NAME, SwitchCommands(self), self._log)
             await control.start()
             undo.push_async_callback(control.close)
-            self._tasks.add(asyncio.create_task(self._keep_resolved()))
             undo.push_async_callback(self._end_tasks)
+            self._spawn(self._keep_resolved())
+            self._spawn(self._load_music())
             self._undo = undo.pop_all()
         self.started = self.clock.utc()
-        self._running = True
+        self._running = self._acting = True
         for number, action in self._actions.items():
             self.action(number)(action)
-        self.bus.publish(facts.SwitchStarted(version=__version__))
+        self._publish(facts.SwitchStarted(version=__version__))
         self._log.info("started", name=settings.switch.name, listening=[str(x) for x in self.listening])
+        for warning in self.scarcity:
+            self._log.warning(warning)
 
     async def stop(self) -> None:
         """Release all calls, finish the recordings and the journal, close everything. May be called twice."""
@@ -117,11 +143,8 @@ class Switch:
         self.shell.carry_out(self.control.drain(self.clock.now(), end_calls=True))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP):
-                while self.control.calls:
-                    await self._call_closed.wait()
-                    self._call_closed.clear()
-        self.bus.publish(facts.SwitchStopped())
-        self.bus.close()
+                while self.control.calls or self.endpoint.unsettled:  # noqa: ASYNC110 - seen from outside only
+                    await asyncio.sleep(STOP_POLL)
         await self._undo.aclose()
         self._stop_wanted.set()
         self._log.info("stopped")
@@ -149,7 +172,9 @@ class Switch:
         return self.bus.subscribe()
 
     def hang_up(self, conversation: str) -> None:
-        """End a conversation. Raises NoSuch."""
+        """End a conversation. Raises NoSuch, and NotPossible unless the switch runs."""
+        if not self._running:
+            raise NotPossible("the switch is not running")
         self.shell.carry_out(self.control.hang_up(ConversationId(conversation), self.clock.now()))
 
     def action(self, number: str) -> Callable[[Action], Action]:
@@ -167,27 +192,52 @@ class Switch:
 
         return register
 
-    def reload(self, path: Path | None = None) -> list[str]:
+    def reload(self, path: Path | None = None, language: Language | None = None) -> list[str]:
         """Read the configuration again and swap it in; return what changed, a sentence each.
 
-        Running calls keep the one they began with. Raises ConfigError; then the old one stays in force.
+        Running calls keep the one they began with. What needs a restart is said
+        so, and stays as it is until then. Whoever was removed, or has another
+        password, loses the registrations made with the old one. Raises ConfigError,
+        and NotPossible when the new file can only be taken at a start; then the old
+        one stays in force, wholly.
         """
+        if not self._running:
+            raise NotPossible("the switch is not running")
+        language = language or self.settings.switch.language
         try:
-            loaded = load(path or self.settings.path, language=self.settings.switch.language, create=True)
+            loaded = load(path or self.settings.path, language=language, create=True)
+            settings = in_force(self.settings, loaded.settings)
         except ConfigError as error:
-            self.bus.publish(facts.ConfigRefused(problems=tuple(str(p) for p in error.problems)))
+            self._publish(facts.ConfigRefused(problems=tuple(str(p) for p in error.problems)))
             raise
-        changes = diff(self.settings, loaded.settings, self.settings.switch.language)
-        self.settings = loaded.settings
+        except NotPossible as error:
+            self._publish(facts.ConfigRefused(problems=(str(error),)))
+            raise
+        changes = diff(self.settings, loaded.settings, language)
+        before, self.settings = self.settings.directory.people, settings
         self.warnings = [str(w) for w in loaded.warnings]
-        self._directory.use(loaded.settings)
+        self._directory.use(settings)
+        self._addresses.use(settings.sip.public, settings.sip.local_nets)
+        self.endpoint.use(self._sip_settings())
         self.control.office = self._office()
-        self.bus.publish(facts.ConfigReloaded(changes=tuple(changes)))
+        for person, old in before.items():
+            new = settings.directory.people.get(person)
+            if new is None or new.ha1 != old.ha1:
+                self.shell.carry_out(self.control.unregister(person, self.clock.now()))
+        self._spawn(self._after_reload())
+        self._publish(facts.ConfigReloaded(changes=tuple(changes)))
         return changes
+
+    async def _after_reload(self) -> None:
+        """What of a new configuration needs the disk or the network."""
+        await self._directory.resolve()
+        await self._load_music()
 
     # Stage: what actions need ----------------------------------------------------------------------------------------
 
     def act(self, action: Callable[[], object]) -> None:
+        if not self._acting:
+            raise NotPossible("the switch has stopped")
         self.shell.carry_out(self.control.act(action, self.clock.now()))
 
     def dial(self, call: Call, number: str) -> None:
@@ -199,7 +249,10 @@ class Switch:
         self.act(lambda: call.hang_up(now))
 
     def start_action(self, action: Action, call: ActionCall) -> None:
-        task = asyncio.get_running_loop().create_task(self._run_action(action, call))
+        self._spawn(self._run_action(action, call))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -212,7 +265,13 @@ class Switch:
             # The host's mistake ends this call, not the switch.
             self._log.error("action failed", conversation=call.conversation, error=repr(error))
         if not call.sent_on and not call.ended.is_set():
-            await call.hang_up()
+            with contextlib.suppress(NotPossible):
+                await call.hang_up()
+
+    @property
+    def scarcity(self) -> list[str]:
+        """What the machine will not give when the office is at its fullest."""
+        return scarcity(self.settings)
 
     @property
     def listening(self) -> list[Listen]:
@@ -226,46 +285,46 @@ class Switch:
         node = NodeId(switch.domain)
         self.journal = Journal.open(switch.data, node=node, clock=self.clock, url=url, alarm=self._on_alarm)
         undo.push_async_callback(self.journal.close)
-        self._recovered = await self.journal.recover()
+        self._recovered = await self.journal.recover(beat=False)
         self.records = Records.open(switch.data, url)
         undo.push_async_callback(self.records.close)
         self.bus = Bus(self.journal.append)
         self.bus.listen(self.live.apply)
+        self.bus.listen(self._watch_recordings)
+        undo.callback(self._say_goodbye)
 
-    def _start_media(self, undo: contextlib.AsyncExitStack) -> None:
+    def _say_goodbye(self) -> None:
+        """The last event of an orderly stop, when nobody is left who could publish another."""
+        self._acting = False
+        if self._stopping_orderly:
+            self.bus.publish(facts.SwitchStopped())
+        self.bus.close()
+
+    async def _start_media(self, undo: contextlib.AsyncExitStack) -> None:
         rtp = self.settings.rtp
         self.pool = PortPool(rtp.port_low, rtp.port_high, self._ids)
         self.writer = Writer()
         undo.callback(self.writer.stop)
-        self.engine = SocketEngine(threads=rtp.threads or 1, pool=self.pool, writer=self.writer, ids=self._ids)
+        threads = rtp.threads or default_threads()
+        self.engine = SocketEngine(threads=threads, pool=self.pool, writer=self.writer, ids=self._ids)
         undo.callback(self.engine.close)
         loop = asyncio.get_running_loop()
         loop.add_reader(self.engine.fileno(), self._on_media)
         undo.callback(loop.remove_reader, self.engine.fileno())
+        self._music = await asyncio.to_thread(default_music, self.settings.switch.data)
 
-    async def _start_sip(self, undo: contextlib.AsyncExitStack) -> None:
+    async def _load_music(self) -> None:
+        """Decode what people on hold hear now, lest the first of them holds up the loop."""
+        for path in (self._music, self.settings.switch.music):
+            problem = None if path is None else await asyncio.to_thread(preload, path)
+            self._alarm("music", problem)
+
+    def _prepare_sip(self) -> None:
         settings = self.settings
         self._directory = Directory(settings)
         self.trace = Trace()
-        self._call_closed = asyncio.Event()
-        self._addresses = Addresses(
-            settings.sip.public,
-            settings.sip.local_nets,
-            self._local_address,
-        )
-        sip = SipSettings(
-            domain=settings.switch.domain,
-            server=f"Softswitch/{__version__}",
-            hosts=frozenset(item.host for item in settings.sip.listen),
-            advertised=self._addresses.advertised,
-            min_expires=round(settings.sip.expires_min),
-            max_expires=round(settings.sip.expires),
-            default_expires=round(settings.sip.expires),
-            max_contacts=settings.sip.contacts,
-            session_expires=round(settings.sip.session_expires),
-            keepalive_interval=settings.sip.keep_alive,
-        )
-        self.endpoint = Endpoint(sip, self._ids, self._directory)
+        self._addresses = Addresses(settings.sip.public, settings.sip.local_nets, self._local_address)
+        self.endpoint = Endpoint(self._sip_settings(), self._ids, self._directory)
         self.control = Control(
             office=self._office(),
             endpoint=self.endpoint,
@@ -277,11 +336,29 @@ class Switch:
         )
         listen = [Listen(item.transport, item.host, item.port) for item in settings.sip.listen]
         self.shell: SipShell[PutOnWire] = SipShell(self.control, self.clock, listen, lambda _: None, trace=self.trace)
+
+    def _sip_settings(self) -> SipSettings:
+        settings = self.settings
+        public = (settings.sip.public,) if settings.sip.public else ()
+        return SipSettings(
+            domain=settings.switch.domain,
+            server=f"Softswitch/{__version__}",
+            hosts=frozenset((*(item.host for item in settings.sip.listen), *public)),
+            advertised=self._addresses.advertised,
+            min_expires=round(settings.sip.expires_min),
+            max_expires=round(settings.sip.expires),
+            default_expires=round(settings.sip.expires),
+            max_contacts=settings.sip.contacts,
+            session_expires=round(settings.sip.session_expires),
+            keepalive_interval=settings.sip.keep_alive,
+        )
+
+    async def _start_sip(self, undo: contextlib.AsyncExitStack) -> None:
+        listen = self.settings.sip.listen
         try:
             await self.shell.start()
         except OSError as error:
-            addresses = ", ".join(str(item) for item in settings.sip.listen)
-            raise NotPossible(f"cannot listen on {addresses}: {error.strerror or error}") from error
+            raise NotPossible(f"cannot listen on {taken(listen)}: {error.strerror or error}") from error
         undo.push_async_callback(self.shell.close)
 
     def _local_address(self, transport: Transport, remote: str) -> tuple[str, int]:
@@ -297,34 +374,37 @@ class Switch:
             recordings=settings.recording.folder,
             record_all=settings.recording.what == "all",
             media_timeout=settings.rtp.timeout,
-            music=File(settings.switch.music or self._built_in_music(), loop=True),
+            music=File(settings.switch.music or self._music, loop=True),
         )
-
-    def _built_in_music(self) -> Path:
-        path = self.settings.switch.data / "sounds" / "hold.wav"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with wave.open(str(path), "wb") as file:
-                file.setnchannels(1)
-                file.setsampwidth(2)
-                file.setframerate(sounds.RATE)
-                file.writeframes(sounds.default_music())
-        return path
 
     # What the process before left behind -----------------------------------------------------------------------------
 
     def _take_over(self) -> None:
-        """Close what died with the process before, take back the registrations, release the peers of dead dialogs."""
-        recovered, now = self._recovered, self.clock.now()
-        mended = mend_recordings(recovered, self.settings.recording.folder)
-        for event in (*mended.events, *closing_events(recovered, self.clock.utc(), mended.evidence)):
-            self.bus.publish(event)
-        bindings = bindings_of(recovered, self.clock)
-        self.endpoint.restore(bindings, now)
-        for bound in recovered.bindings:
+        """Take back the registrations."""
+        for bound in self._recovered.bindings:
             self.live.apply(bound)
-        for state in dialogs_of(recovered):
-            self.shell.carry_out(self.control.release(state, now))
+        self.endpoint.restore(bindings_of(self._recovered, self.clock), self.clock.now())
+
+    def _release_dialogs(self) -> None:
+        """Release the peers of dead dialogs: those in a call, those that ring, those that wait.
+
+        This comes before their conversations are closed: who dies in between
+        leaves them to the next process, and a peer may well be released twice.
+        """
+        for state in dialogs_of(self._recovered):
+            self.shell.carry_out(self.control.release(state, self.clock.now()))
+
+    async def _close_what_died(self) -> None:
+        recovered = self._recovered
+        mended = await asyncio.to_thread(mend_recordings, recovered, self.settings.recording.folder)
+        now = self.clock.utc()
+        for event in (
+            *mended.events,
+            *closing_events(recovered, now, mended.evidence),
+            *disconnected(recovered, now),
+        ):
+            self.bus.publish(event)
+        self.journal.begin_beat()
         if recovered.conversations:
             self._log.warning("closed what a crash left open", conversations=len(recovered.conversations))
 
@@ -332,25 +412,51 @@ class Switch:
 
     def _publish(self, event: Event) -> None:
         self.bus.publish(event)
-        if isinstance(event, facts.ConversationEnded):
-            self._call_closed.set()
 
     def _on_media(self) -> None:
-        self.shell.carry_out(self.control.media(self.engine.events(), self.clock.now()))
+        for event in self.engine.events():
+            self._take_media(event)
+
+    def _take_media(self, event: MediaEvent) -> None:
+        try:
+            self.shell.carry_out(self.control.media((event,), self.clock.now()))
+        except Exception:
+            # A fault of ours in one call must not cost the others their events.
+            self._log.exception("a media event was not survived", kind=type(event).__name__)
+
+    def _watch_recordings(self, event: Event) -> None:
+        match event:
+            case facts.RecordingFailed(path=path, error=error):
+                self._unrecorded = path
+                self._alarm("recording", f"a recording failed: {path}: {error}")
+            case facts.RecordingFinished(path=path) if path != self._unrecorded:
+                self._alarm("recording", None)
 
     def _on_alarm(self, alarm: Alarm) -> None:
-        if alarm.raised:
-            self.alarms[alarm.subject] = alarm.text
-            self._log.error("alarm", subject=alarm.subject, text=alarm.text)
-        elif self.alarms.pop(alarm.subject, None) is not None:
-            self._log.info("alarm over", subject=alarm.subject, text=alarm.text)
+        self._alarm(alarm.subject, alarm.text if alarm.raised else None)
+
+    def _alarm(self, subject: str, text: str | None) -> None:
+        """Raise an alarm, or with None let it be over."""
+        if text is None:
+            if self.alarms.pop(subject, None) is not None:
+                self._log.info("alarm over", subject=subject)
+        elif self.alarms.get(subject) != text:
+            self.alarms[subject] = text
+            self._log.error("alarm", subject=subject, text=text)
 
     async def _keep_resolved(self) -> None:
         while True:
-            await self._directory.resolve()
+            try:
+                await self._directory.resolve()
+            except Exception:
+                self._log.exception("names of trunks were not looked up")
             await asyncio.sleep(RESOLVE)
 
     async def _end_tasks(self) -> None:
-        for task in self._tasks:
+        self._stopping_orderly = not self._running
+        for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            _, deaf = await asyncio.wait(self._tasks, timeout=LET_GO)
+            if deaf:
+                self._log.warning("actions did not end", count=len(deaf))
