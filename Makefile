@@ -12,11 +12,11 @@ setup: .venv/.ready .venv/.built
 .venv/.ready: pyproject.toml setup.py
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { \
 	  echo "could not make a virtual environment with $(PYTHON); on Debian: apt install python3-venv python3-dev" >&2; exit 1; }
-	@echo "installing dependencies into .venv (about a minute the first time)"
+	@echo "installing dependencies into .venv and building the media core (some minutes the first time)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@
+	@touch .venv/.built $@
 
-.venv/.built: .venv/.ready $(EXT)
+.venv/.built: $(EXT) | .venv/.ready
 	@echo "building the media core"
 	@$(BIN)/python setup.py --quiet build_ext --inplace
 	@touch $@
@@ -37,9 +37,9 @@ bench: setup
 	@$(BIN)/python -m benchmarks
 
 docs: setup
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@$(BIN)/python -c 'import furo, myst_parser' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check sphinx furo myst-parser
 	@$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 clean:
-	rm -rf .venv build softswitch/media/*.so ext/*_cython.c
+	rm -rf .venv build docs/_build softswitch/media/*.so

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import phonenumbers
 
@@ -32,6 +33,7 @@ def clean(dialled: str) -> str:
     return text if _DIALLED.fullmatch(text) else ""
 
 
+@lru_cache(maxsize=4096)
 def e164(dialled: str, country: str, area: str = "") -> str | None:
     """Return the number as "+" and digits, or None if it cannot be one.
 

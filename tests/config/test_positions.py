@@ -68,7 +68,7 @@ keys = st.one_of(
 )
 scalars = st.one_of(st.integers(-9, 9), st.booleans(), st.text(st.characters(codec="utf-8"), max_size=4))
 trees = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=8
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=5
 )
 
 
@@ -95,7 +95,7 @@ def _paths(value: Any, path: Path = ()) -> list[Path]:
     return [path, *(found for key, one in inner for found in _paths(one, (*path, key)))]
 
 
-@given(st.dictionaries(keys, trees, max_size=4))
+@given(st.dictionaries(keys, trees, max_size=3))
 def test_the_value_of_every_path_begins_where_it_is_said_to(document: dict[str, Any]) -> None:
     text = "".join(f"{_quoted(key)} = {_written(value)}\n" for key, value in document.items())
     assert tomllib.loads(text) == document
