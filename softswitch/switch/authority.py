@@ -7,7 +7,7 @@ import ipaddress
 import socket
 from collections.abc import Mapping
 
-from softswitch.config.settings import Settings
+from softswitch.config.settings import Network, Settings
 from softswitch.sip.auth import DigestClient
 from softswitch.sip.events import Flow
 
@@ -34,9 +34,12 @@ class Directory:
             for name, account in settings.accounts.items()
         }
         self._trunks: dict[str, str] = {}
+        self._networks: list[tuple[Network, str]] = []
         for trunk in settings.plan.trunks.values():
             for address in (*trunk.addresses, trunk.host, *self._named.get(trunk.host, ())):
-                if _numeric(address):
+                if "/" in address:
+                    self._networks.append((ipaddress.ip_network(address, strict=False), trunk.name))
+                elif _numeric(address):
                     self._trunks[address] = trunk.name
 
     async def resolve(self) -> None:
@@ -57,7 +60,14 @@ class Directory:
         return person.ha1 if person is not None and person.ha1 else None
 
     def trunk_of(self, flow: Flow) -> str | None:
-        return self._trunks.get(flow.remote[0])
+        found = self._trunks.get(flow.remote[0])
+        if found is not None or not self._networks:
+            return found
+        try:
+            address = ipaddress.ip_address(flow.remote[0])
+        except ValueError:
+            return None
+        return next((name for network, name in self._networks if address in network), None)
 
     def account(self, name: str) -> DigestClient | None:
         return self._clients.get(name)
