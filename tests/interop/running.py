@@ -164,7 +164,8 @@ class RunningSwitch:
         return sorted((self.data / "recordings").rglob("*.wav"), key=lambda path: path.stat().st_mtime)
 
     def _passwords(self) -> dict[str, str]:
-        return {f"PASSWORD_{extension}": f"secret-{extension}" for extension in self.people}
+        people = {f"PASSWORD_{extension}": f"secret-{extension}" for extension in self.people}
+        return {**people, "PROVIDER_PASSWORD": "secret-office"}
 
     def _answers(self) -> bool:
         if self.process is not None and self.process.poll() is not None:
@@ -199,6 +200,7 @@ class RunningSwitch:
         lines += [
             "[trunks.provider]",
             f'server = "{PROVIDER}:{self.provider_port}"',
+            'account = { user = "office", password = { env = "PROVIDER_PASSWORD" } }',
             "[[inbound]]",
             f'number = "{INBOUND}"',
             'to = "person:101"',

@@ -14,7 +14,7 @@ import pytest
 
 from tests.interop.peers import required
 from tests.interop.running import HOST, INBOUND, INBOUND_ALL, PROVIDER, RunningSwitch, free_port, until
-from tests.interop.sipp import Played, Sipp
+from tests.interop.sipp import SCENARIOS, Played, Sipp
 
 LOST_ACK_WITHIN = 60.0
 
@@ -124,6 +124,12 @@ def test_the_provider_sees_the_number_of_the_office_and_not_the_extension(switch
     assert f"sip:{INBOUND}@" in sender
 
 
+def test_a_provider_that_challenges_is_answered_with_the_account(switch: RunningSwitch, sipp: Sipp) -> None:
+    callee = sipp.play("answer_challenging", switch.port, host=PROVIDER, port=switch.provider_port)
+    sipp.play("call", switch.port, caller="101", called="89161234567").succeeds()
+    callee.succeeds()
+
+
 def test_a_call_from_the_provider_reaches_the_person_of_the_number(switch: RunningSwitch, sipp: Sipp) -> None:
     port = register(sipp, switch, 110)
     callee = sipp.play("answer", switch.port, port=port)
@@ -190,6 +196,16 @@ def test_a_late_offer_is_answered_by_an_offer_of_ours(switch: RunningSwitch, sip
 def test_a_caller_over_tcp_talks_to_a_telephone_over_udp(switch: RunningSwitch, sipp: Sipp) -> None:
     callee = sipp.play("answer", switch.port, port=register(sipp, switch, 108))
     sipp.play("call", switch.port, caller="104", called="108", transport="t1").succeeds()
+    callee.succeeds()
+
+
+def test_a_telephone_over_tcp_is_called_through_the_connection_it_registered_by(
+    switch: RunningSwitch, sipp: Sipp
+) -> None:
+    answering = ("-oocsf", str(SCENARIOS / "answer.xml"))
+    callee = sipp.play("register_and_stay", switch.port, caller="111", transport="t1", talk=4.0, extra=answering)
+    until(lambda: "SIP/2.0 200 OK" in callee.messages, "the telephone is registered", 5.0)
+    sipp.play("call", switch.port, caller="104", called="111").succeeds()
     callee.succeeds()
 
 
