@@ -142,7 +142,14 @@ def people(terminal: Terminal) -> None:
 
 @command
 @click.option(
-    "--finished", cls=Explained, key="option.finished", type=click.IntRange(0, 10_000), default=0, metavar="N"
+    "--finished",
+    cls=Explained,
+    key="option.finished",
+    type=click.IntRange(0, 10_000),
+    default=0,
+    is_flag=False,
+    flag_value=20,
+    metavar="[N]",
 )
 @click.option("--follow", cls=Explained, key="option.follow", is_flag=True)
 def calls(terminal: Terminal, finished: int, follow: bool) -> None:

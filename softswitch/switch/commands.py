@@ -86,7 +86,10 @@ class SwitchCommands:
         for fold in switch.live.conversations.values():
             for leg in fold.cdr().legs:
                 if leg.ended_at is None and leg.party.startswith("person:"):
-                    busy[leg.party.partition(":")[2]] = "talking" if leg.answered_at else "ringing"
+                    extension = leg.party.partition(":")[2]
+                    # Who talks on one device while another rings is talking.
+                    if leg.answered_at or extension not in busy:
+                        busy[extension] = "talking" if leg.answered_at else "ringing"
         return [
             present.person_row(person, switch.live.of_person(extension, now), now, busy.get(extension))
             for extension, person in sorted(switch.settings.directory.people.items())

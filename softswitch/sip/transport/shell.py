@@ -254,8 +254,9 @@ class SipShell(Generic[Out]):
     # Inputs ---------------------------------------------------------------------------------------------------------
 
     def _on_datagrams(self, datagrams: list[tuple[bytes, Flow]]) -> None:
-        now = self._clock.now()
         for data, flow in datagrams:
+            # Anew for each: what the one before set off has been given later times, and time must not run backward.
+            now = self._clock.now()
             if self._trace is not None:
                 self._trace.record(now, flow, data, sent=False)
             try:
