@@ -28,13 +28,16 @@ async def test_starting_and_stopping_twenty_times_leaves_nothing_behind(tmp_path
         pass
     await asyncio.sleep(0)
     gc.collect()
-    before = descriptors(), len(asyncio.all_tasks()), threading.active_count()
+    tasks, files, threads = len(asyncio.all_tasks()), descriptors(), threading.active_count()
     for _ in range(20):
         async with switch:
             pass
     await asyncio.sleep(0)
     gc.collect()
-    assert (descriptors(), len(asyncio.all_tasks()), threading.active_count()) == before
+    # Threads of tests before this one may end or (the system's resolver) begin meanwhile: a leak would be twenty.
+    assert len(asyncio.all_tasks()) == tasks
+    assert abs(descriptors() - files) < 5
+    assert abs(threading.active_count() - threads) < 5
 
 
 async def test_a_start_that_fails_leaves_nothing_behind(tmp_path: Path):
