@@ -12,88 +12,15 @@ import heapq
 import selectors
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 
 from benchmarks import loadgen_messages as messages
+from benchmarks.loadgen_calls import GIVE_UP, T1, T2, Address, Answer, Call, Caller, Registering, Tally
 from benchmarks.loadgen_media import Media
 
-Address = tuple[str, int]
-
-T1, T2, GIVE_UP = 0.5, 4.0, 32.0
 BATCH = 64
 """Datagrams taken from a socket before timers are looked at again."""
-
-
-@dataclass(slots=True, eq=False)
-class _Call:
-    """The caller's side of one call."""
-
-    number: int
-    caller: str
-    called: str
-    call_id: bytes
-    hold: float | None
-    started: float = 0.0
-    cseq: int = 1
-    state: str = "calling"
-    to_tag: bytes = b""
-    target: bytes = b""
-    request: bytes = b""
-    next_repeat: float = 0.0
-    interval: float = T1
-    give_up: float = 0.0
-
-
-@dataclass(slots=True, eq=False)
-class _Answer:
-    """The callee's side of one call; ``answer`` is repeated until the ACK comes."""
-
-    answer: bytes
-    where: Address
-    next_repeat: float
-    give_up: float
-    interval: float = T1
-    acked: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class _Registering:
-    user: str
-    call_id: bytes
-    cseq: int = 1
-    request: bytes = b""
-    started: float = 0.0
-    next_repeat: float = 0.0
-    interval: float = T1
-    give_up: float = 0.0
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of the calls or registrations of one run; ``setup`` in seconds, from the first request to its 200."""
-
-    attempted: int = 0
-    answered: int = 0
-    completed: int = 0
-    failed: int = 0
-    timeouts: int = 0
-    early_ends: int = 0
-    repeats: int = 0
-    server_repeats: int = 0
-    codes: Counter[int] = field(default_factory=Counter)
-    setup: list[float] = field(default_factory=list)
-    peak: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """Who calls: ``number`` and ``secret`` of a person, or a number outside without a secret."""
-
-    number: str
-    secret: str = ""
 
 
 class Telephones:
@@ -120,9 +47,10 @@ class Telephones:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._out, selectors.EVENT_READ, self._caller_receives)
         self._selector.register(self._in, selectors.EVENT_READ, self._callee_receives)
-        self._calls: dict[bytes, _Call] = {}
-        self._answers: dict[bytes, _Answer] = {}
-        self._registering: dict[bytes, _Registering] = {}
+        self._calls: dict[bytes, Call] = {}
+        self._refused: dict[bytes, bytes] = {}
+        self._answers: dict[bytes, Answer] = {}
+        self._registering: dict[bytes, Registering] = {}
         self._done_registering: Callable[[], None] | None = None
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._secrets: dict[str, str] = {}
@@ -181,7 +109,7 @@ class Telephones:
             self._at(at, lambda: start(index + 1))
 
         start(0)
-        settled = (lambda: not self._calls) if hold is not None else self._all_answered
+        settled = self._all_over if hold is not None else self._all_answered
         self._loop(lambda: not open_ended and settled(), 1e9)
         return tally
 
@@ -256,7 +184,7 @@ class Telephones:
         number = self.tally.attempted
         self.tally.attempted += 1
         self._unique += 1
-        call = _Call(number, caller.number, called, f"{self._run}-{self._unique}".encode(), hold)
+        call = Call(number, caller.number, called, f"{self._run}-{self._unique}".encode(), hold)
         if caller.secret:
             self._secrets[caller.number] = caller.secret
         self._calls[call.call_id] = call
@@ -264,7 +192,7 @@ class Telephones:
         call.started = time.monotonic()
         self._invite(call, b"")
 
-    def _invite(self, call: _Call, authorization: bytes) -> None:
+    def _invite(self, call: Call, authorization: bytes) -> None:
         host, port = self.caller
         port_number = self._media.ports[2 * call.number] if self._media else 30000 + call.number % 5000 * 2
         body = messages.sdp(host if self._media is None else self._media.host, port_number, self._codecs[0])
@@ -279,12 +207,12 @@ class Telephones:
         call.request += f"Content-Length: {len(body)}\r\n\r\n".encode() + body
         self._send(call)
 
-    def _send(self, call: _Call) -> None:
+    def _send(self, call: Call) -> None:
         now = time.monotonic()
         call.interval, call.next_repeat, call.give_up = T1, now + T1, now + GIVE_UP
         self._out.sendto(call.request, self._server)
 
-    def _in_dialog(self, call: _Call, method: str, cseq: int) -> bytes:
+    def _in_dialog(self, call: Call, method: str, cseq: int) -> bytes:
         host, port = self.caller
         return (
             b"%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s:%d;branch=z9hG4bK%s-%s;rport\r\nMax-Forwards: 70\r\n"
@@ -324,8 +252,11 @@ class Telephones:
                 self._register_answered(found[1], int(cseq[1]), data)
             elif (call := self._calls.get(found[1])) is not None:
                 self._call_answered(call, cseq[2], int(cseq[1]), data)
+            elif cseq[2] == b"INVITE" and (ack := self._refused.get(found[1])) is not None:
+                self.tally.server_repeats += 1
+                self._out.sendto(ack, self._server)
 
-    def _call_answered(self, call: _Call, method: bytes, cseq: int, data: bytes) -> None:
+    def _call_answered(self, call: Call, method: bytes, cseq: int, data: bytes) -> None:
         status = int(data[8:11])
         if method == b"BYE":
             if status >= 200 and call.state == "leaving":
@@ -348,6 +279,7 @@ class Telephones:
                 self._invite(call, messages.authorization(data, call.caller, secret, "INVITE", uri))
             else:
                 self.tally.codes[status] += 1
+                self._refused[call.call_id] = self._in_dialog(call, "ACK", cseq)
                 self._forget(call, failed=True)
             return
         contact = messages.CONTACT.search(data)
@@ -373,18 +305,21 @@ class Telephones:
             self.tally.early_ends += 1
             self._forget(call, failed=True)
 
-    def _bye(self, call: _Call) -> None:
+    def _bye(self, call: Call) -> None:
         if call.state != "talking" or call.call_id not in self._calls:
             return
         call.state = "leaving"
         call.request = self._in_dialog(call, "BYE", call.cseq + 1)
         self._send(call)
 
-    def _forget(self, call: _Call, failed: bool) -> None:
+    def _forget(self, call: Call, failed: bool) -> None:
         self._calls.pop(call.call_id, None)
         self.tally.failed += failed
         if self._media is not None:
             self._media.hush(2 * call.number)
+
+    def _all_over(self) -> bool:
+        return not self._calls
 
     def _all_answered(self) -> bool:
         return self.tally.answered + self.tally.failed >= self.tally.attempted
@@ -436,7 +371,7 @@ class Telephones:
         body = messages.sdp(host if self._media is None else self._media.host, media_port, self._codecs[1])
         response = messages.response(data, b"200 OK", contact, body)
         now = time.monotonic()
-        self._answers[call_id] = _Answer(response, source, now + T1, now + GIVE_UP)
+        self._answers[call_id] = Answer(response, source, now + T1, now + GIVE_UP)
         self._in.sendto(response, source)
         if self._media is not None:
             self._speak(leg, data, 1, leg - 1)
@@ -451,12 +386,12 @@ class Telephones:
     def _start_registering(self, user: str, secret: str, through: socket.socket) -> None:
         self.tally.attempted += 1
         self._unique += 1
-        one = _Registering(user, f"{self._run}-r{self._unique}".encode(), started=time.monotonic())
+        one = Registering(user, f"{self._run}-r{self._unique}".encode(), started=time.monotonic())
         self._secrets[user] = secret
         self._registering[one.call_id] = one
         self._send_register(one, b"", through)
 
-    def _send_register(self, one: _Registering, authorization: bytes, through: socket.socket) -> None:
+    def _send_register(self, one: Registering, authorization: bytes, through: socket.socket) -> None:
         host, port = through.getsockname()
         one.request = (
             f"REGISTER sip:{self._domain} SIP/2.0\r\n"
@@ -491,7 +426,7 @@ class Telephones:
             self.tally.codes[status] += 1
         self._registered(one, failed=status != 200)
 
-    def _registered(self, one: _Registering, failed: bool) -> None:
+    def _registered(self, one: Registering, failed: bool) -> None:
         self._registering.pop(one.call_id, None)
         self.tally.failed += failed
         if self._done_registering is not None:

@@ -23,8 +23,9 @@ class Heard:
     """One measuring window over all legs. Delays and lateness in milliseconds, ``own_cores`` in cores.
 
     ``lost`` counts frames that were sent in the window and did not arrive half a second
-    after its end; ``late_p99`` says how late our own packets left: the run is worth
-    nothing when that is large, or when ``overflowed``, ``skipped_ms`` or ``send_errors`` are not 0.
+    after its end. ``late_p99`` says how late our own packets left, ``late_ticks`` how many
+    milliseconds were served together with the next one: the run is worth nothing when these
+    are large, or when ``overflowed`` or ``send_errors`` are not 0.
     """
 
     seconds: float
@@ -46,7 +47,7 @@ class Heard:
     other: int
     overflowed: int
     send_errors: int
-    skipped_ms: int
+    late_ticks: int
 
     @property
     def loss(self) -> float:

@@ -40,15 +40,16 @@ class Wire:
         self._thread.join()
         self._socket.close()
 
-    def began(self, port: int) -> float:
-        """Return the second at which the sound from this port began by its own sampling clock.
+    def began(self, port: int) -> tuple[float, float]:
+        """Return between which two seconds the sound from this port began.
 
-        A busy machine sends packets late and never early, so the earliest one of all,
-        taken back by its RTP timestamp to the first, tells when that should have been sent.
+        The later is that of its first packet. A busy machine sends packets late and
+        never early, so the most punctual one of all, taken back by its RTP timestamp
+        to the first, tells when that should have been sent: the earlier.
         """
         packets = self._packets[port]
-        first = packets[0][1]
-        return min(at - (stamp - first) % (1 << 32) / 8000 for at, stamp in packets)
+        at_first, first = packets[0]
+        return min(at - (stamp - first) % (1 << 32) / 8000 for at, stamp in packets), at_first
 
     def _watch(self) -> None:
         while not self._over.is_set():
