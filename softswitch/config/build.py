@@ -55,6 +55,7 @@ class Builder:
                 listen=tables.sip.listen,
                 public=None if tables.sip.public == "auto" else tables.sip.public,
                 local_nets=tables.sip.local_nets,
+                digest=tables.sip.digest,
                 expires=tables.sip.expires,
                 expires_min=tables.sip.expires_min,
                 contacts=tables.sip.contacts,

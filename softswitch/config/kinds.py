@@ -270,6 +270,12 @@ def _e164(value: str) -> str | Wrong:
     return Wrong("not_a", {"noun": "e164"})
 
 
+def _digest(value: str) -> str | Wrong:
+    known = ("SHA-256", "MD5")
+    meant = {"SHA256": "SHA-256", **{name: name for name in known}}.get(value.upper()) or nearest(value, known)
+    return value if value in known else Wrong("not_a", {"noun": "digest", "nearest": quoted(meant)})
+
+
 def _role(value: str) -> Role | Wrong:
     word = choice("role", *Role)(value)
     return word if isinstance(word, Wrong) else Role(word)
@@ -394,6 +400,7 @@ Listeners = Annotated[
 Networks = Annotated[tuple[Annotated[Network, parsed(_network)], ...], *_LIST, Noun("network")]
 Addresses = Annotated[tuple[Annotated[str, parsed(_address)], ...], *_LIST, Noun("address")]
 Codecs = Annotated[tuple[Annotated[Codec, parsed(_codec)], ...], *_LIST, AfterValidator(filled), Noun("codec")]
+Digests = Annotated[tuple[Annotated[str, parsed(_digest)], ...], *_LIST, AfterValidator(filled), Noun("digest")]
 Devices = Annotated[tuple[Annotated[str, parsed(choice("device", "phone"))], ...], *_LIST, Noun("device")]
 People = Annotated[tuple[Annotated[str, PlainValidator(_person)], ...], *_LIST, Noun("extension")]
 Groups = Annotated[tuple[Annotated[str, PlainValidator(_group)], ...], *_LIST, Noun("group")]

@@ -87,6 +87,11 @@ class SipTable(Table):
     local_nets: kinds.Networks = Field(
         LOCAL_NETS, description="Networks whose peers are told the inner address; the private ranges by default."
     )
+    digest: kinds.Digests = Field(
+        ("MD5",),
+        description='Hashes of the challenges, in the order offered. `["SHA-256", "MD5"]` is what RFC 8760 wants; '
+        "but baresip before 2.0 and SIPp stop at a hash that they do not know: try it with every phone you have.",
+    )
     expires: kinds.Lifetime = Field(3600.0, description="Longest registration granted to a phone.")
     expires_min: kinds.Refresh = Field(60.0, description="Shortest registration; a phone asking for less is told so.")
     contacts: int = Field(10, ge=1, le=100, description="Phones that one person may have registered at a time.")

@@ -71,6 +71,7 @@ class SipOptions:
     listen: tuple[Listener, ...]
     public: str | None
     local_nets: tuple[Network, ...]
+    digest: tuple[str, ...]
     expires: float
     expires_min: float
     contacts: int

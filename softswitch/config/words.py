@@ -194,6 +194,7 @@ NOUNS: dict[str, tuple[str, str, str]] = {
     "language": ("a language", "язык", '"en" or "ru"'),
     "role": ("a role", "роль", '"employee", "head", "director" or "admin"'),
     "device": ("a device", "устройство", '"phone"'),
+    "digest": ("a digest hash", "хеш пароля", '"SHA-256" or "MD5"'),
     "codec": ("a codec of this version", "кодек этой версии", '"PCMA" or "PCMU"'),
     "what": ("what to record", "что записывать", '"all" or "none"'),
     "extension": ("an extension", "внутренний номер", "2 to 8 digits"),

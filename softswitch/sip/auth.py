@@ -124,15 +124,20 @@ class DigestServer:
         rfc2069: bool = False,
         most_nonces: int = MOST_NONCES,
     ) -> None:
-        assert all(name in ALGORITHMS for name in algorithms), f"unknown algorithm in {algorithms}"
         self.realm = realm
         self._secret = secret or ids.token(256).encode()
-        self._ids, self._life, self._algorithms, self._rfc2069 = ids, round(life * 1000), algorithms, rfc2069
+        self._ids, self._life, self._rfc2069 = ids, round(life * 1000), rfc2069
+        self.offer(algorithms)
         self._most_nonces = most_nonces
         self._quoted_realm = quote(realm)
         self._nobody = ids.token(256)  # the HA1 of everybody whom we do not know
         self._used: OrderedDict[str, _Counts] = OrderedDict()
         self._floor: int | None = None
+
+    def offer(self, algorithms: tuple[str, ...]) -> None:
+        """Offer these algorithms, in this order, and take no other from now on."""
+        assert all(name in ALGORITHMS for name in algorithms), f"unknown algorithm in {algorithms}"
+        self._algorithms = algorithms
 
     def __len__(self) -> int:
         """How many used nonces are remembered."""
@@ -141,7 +146,7 @@ class DigestServer:
     def challenge(self, now: float, source: str, stale: bool = False) -> list[str]:
         """Return the WWW-Authenticate (or Proxy-Authenticate) values for a request from the address ``source``.
 
-        The same for known and unknown users; strongest algorithm first, with one nonce for all.
+        The same for known and unknown users; one nonce for all algorithms.
         """
         issued = self._issue_time(now)
         stamp = f"{issued:012x}{self._ids.token(40)}"

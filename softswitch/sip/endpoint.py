@@ -169,6 +169,7 @@ class Endpoint:
         """Swap the settings in, but for ``domain``, ``realm``, ``secret`` and ``timers``; sessions keep theirs."""
         self._settings = self._stack.settings = settings
         self._registrar.use(settings)
+        self._digest.offer(settings.algorithms)
         self._hosts = settings.hosts | {settings.domain}
 
     # Time and sight -------------------------------------------------------------------------------------------------

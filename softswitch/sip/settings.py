@@ -42,7 +42,7 @@ class SipSettings:
     session_expires: int = 1800
     min_se: int = 90
     nonce_life: float = 60.0
-    # RFC 8760 wants SHA-256 offered first, but baresip 1.0 ends its registration at the sight of it.
+    # In the order offered. RFC 8760 wants SHA-256 first; not every phone survives the sight of it.
     algorithms: tuple[str, ...] = ("MD5",)
     keepalive_interval: float = 10.0
     keepalive_patience: float = 15.0

@@ -345,6 +345,7 @@ class Switch:
             server=f"Softswitch/{__version__}",
             hosts=frozenset((*(item.host for item in settings.sip.listen), *public)),
             advertised=self._addresses.advertised,
+            algorithms=settings.sip.digest,
             min_expires=round(settings.sip.expires_min),
             max_expires=round(settings.sip.expires),
             default_expires=round(settings.sip.expires),

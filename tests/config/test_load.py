@@ -120,6 +120,7 @@ def test_trunks_and_rules_are_read(tmp_path: Path) -> None:
 def test_a_table_that_is_left_out_has_its_defaults(tmp_path: Path) -> None:
     found = settings(tmp_path, SWITCH + ANNA)
     assert found.sip.listen == (Listener("udp", "0.0.0.0", 5060), Listener("tcp", "0.0.0.0", 5060))
+    assert found.sip.digest == ("MD5",)
     assert (found.sip.public, found.sip.expires, found.sip.session_expires) == (None, 3600.0, 1800.0)
     assert (found.rtp.port_low, found.rtp.port_high, found.rtp.codecs) == (20000, 29999, (Codec.PCMA, Codec.PCMU))
     assert (found.recording.what, found.recording.keep, found.rtp.threads) == ("all", None, None)
@@ -235,7 +236,7 @@ TABLES = """\
 [trunks.p.account] | [[inbound]] | [[outbound]] | [[people]] | [inbound] | [queues]\
 """
 KEYS = """\
-name domain language timezone country area data database music listen public local_nets expires expires_min contacts
+name domain language timezone country area data database music listen public local_nets digest expires expires_min contacts
 keep_alive session_expires ports codecs threads timeout what folder keep password group role devices ring outside record
 head server transport addresses account user realm calls number to trunk trunks as register nmae\
 """

@@ -100,6 +100,11 @@ ONE = {
         'people = "Anna"\n' + SWITCH,
         '1:10 people: "Anna" is not a table (expected [people.101])',
     ),
+    "a hash without its hyphen": (
+        HEAD + '[sip]\ndigest = ["sha256", "MD5"]\n',
+        '8:11 sip.digest: "sha256" is not a digest hash (did you mean "SHA-256"?)',
+    ),
+    "no hash at all": (HEAD + "[sip]\ndigest = []\n", "8:10 sip.digest: is empty"),
     # Types.
     "a number for a text": (
         SWITCH + '[people.101]\nname = 5\npassword = { env = "P101" }\n',

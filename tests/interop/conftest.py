@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.baresip import Baresip
+from tests.interop.linphone import Linphone
 from tests.interop.peers import required
 from tests.interop.running import RunningSwitch
 from tests.interop.sipp import Sipp
@@ -57,6 +58,13 @@ def sipp(tmp_path: Path) -> Iterator[Sipp]:
 def baresip(tmp_path: Path) -> Iterator[Baresip]:
     """Starts baresips; all of them are gone at teardown."""
     peers = Baresip(required("baresip"), tmp_path)
+    yield peers
+    peers.end()
+
+
+@pytest.fixture
+def linphone(tmp_path: Path) -> Iterator[Linphone]:
+    peers = Linphone(required("linphonec"), tmp_path)
     yield peers
     peers.end()
 

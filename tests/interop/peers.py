@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-PACKAGES = {"sipp": "sip-tester", "baresip": "baresip-core"}
+PACKAGES = {"sipp": "sip-tester", "baresip": "baresip-core", "linphonec": "linphone-cli"}
 
 
 def required(program: str) -> str:

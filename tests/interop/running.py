@@ -77,6 +77,7 @@ class RunningSwitch:
     codecs: Sequence[str] = ("PCMA", "PCMU")
     record: bool = True
     keep_alive: str = "5m"
+    digest: Sequence[str] = ("MD5",)
     rtp: tuple[int, int] = (20000, 29998)
     before: Sequence[str] = ()
     port: int = 0
@@ -184,6 +185,7 @@ class RunningSwitch:
             "[sip]",
             f'listen = ["udp:{HOST}:{self.port}", "tcp:{HOST}:{self.port}"]',
             f'keep_alive = "{self.keep_alive}"',
+            f"digest = {json.dumps(list(self.digest))}",
             "[rtp]",
             f'ports = "{self.rtp[0]}-{self.rtp[1]}"',
             f"codecs = {json.dumps(list(self.codecs))}",

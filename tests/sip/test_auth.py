@@ -126,6 +126,14 @@ class TestServer:
         strict = server(algorithms=("SHA-256",))
         assert strict.check(answered(weak), people, HOME, 0.1) == Denied("algorithm was not offered")
 
+    def test_another_offer_counts_from_then_on_for_nonces_given_before(self) -> None:
+        guard = server(algorithms=("MD5",))
+        (weak,) = guard.challenge(0.0, HOME)
+        guard.offer(("SHA-256",))
+        assert guard.check(answered(weak), people, HOME, 0.1) == Denied("algorithm was not offered")
+        (strong,) = guard.challenge(0.2, HOME)
+        assert guard.check(answered(strong), people, HOME, 0.3) == Allowed("101", "SHA-256")
+
     def test_request_without_credentials_is_denied(self) -> None:
         assert server().check(register(), people, HOME, 0.0) == Denied("no credentials")
 
