@@ -24,8 +24,8 @@ def extension(name: str) -> Extension:
         depends=[
             f"ext/{header}.h"
             for header in (
-                "command", "core", "dtmf", "g711", "jitter", "mix", "plc", "receive", "recorder", "ring", "row", "rtcp",
-                "rtp", "send", "sequence", "socket_loop", "source_policy", "tick",
+                "codec", "command", "core", "dtmf", "g711", "jitter", "mix", "plc", "receive", "recorder", "resample", "ring",
+                "row", "rtcp", "rtp", "send", "sequence", "socket_loop", "source_policy", "tick",
             )
         ],
         extra_compile_args=FLAGS,

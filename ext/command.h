@@ -239,7 +239,8 @@ static core *core_open(uint32_t ports, uint32_t players, uint32_t recordings, ui
     core *c = (core *)aligned_alloc(64, (sizeof(core) + 63) / 64 * 64);
     if (!c) return NULL;
     memset(c, 0, sizeof *c);
-    g711_setup();
+    codec_setup();
+    resample_setup();
     c->thread = thread;
     c->ntp_offset_ns = ntp_offset_ns;
     c->port_count = ports;

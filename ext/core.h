@@ -7,11 +7,12 @@
 #define SOFTSWITCH_CORE_H
 
 #include <stdint.h>
+#include "codec.h"
 #include "dtmf.h"
-#include "g711.h"
 #include "jitter.h"
 #include "mix.h"
 #include "plc.h"
+#include "resample.h"
 #include "ring.h"
 #include "rtcp.h"
 #include "rtp.h"
@@ -41,7 +42,6 @@ enum { KIND_PORT = 1, KIND_PLAYER = 2, KIND_RECORDING = 3 };
 #define HANDLE(index, generation, kind, thread) \
     ((uint64_t)(index) | (uint64_t)(generation) << 20 | (uint64_t)(kind) << 44 | (uint64_t)(thread) << 48)
 
-enum { CODEC_PCMU = LAW_MU, CODEC_PCMA = LAW_A };
 enum { CHANNEL_RTP = 0, CHANNEL_RTCP = 1 };
 
 /* ---- commands: 64 bytes each; a batch is one ring_push --------------------------------------------------------- */

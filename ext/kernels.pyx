@@ -2,12 +2,30 @@
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 import socket
 
 cdef extern from "core.h" nogil:
-    void g711_setup()
+    void codec_setup()
+    void resample_setup()
+    enum:
+        CODEC_COUNT, CODEC_PCM, RESAMPLE_FRAME
+    ctypedef struct c_codec "codec":
+        uint32_t rate, clock, state
+        uint16_t frame, ticks, bytes
+        int (*decode)(void *state, const uint8_t *payload, int length, int16_t *pcm, int room) noexcept
+        int (*encode)(void *state, const int16_t *pcm, int n, uint8_t *payload, int room) noexcept
+        int (*conceal)(void *state, int16_t *pcm, int n) noexcept
+        int (*recover)(void *state, const uint8_t *following, int length, int16_t *pcm, int n) noexcept
+        int (*lasts)(const uint8_t *payload, int length) noexcept
+    const c_codec *codecs
+    int codec_speaks(int which)
+    size_t codec_size(int which)
+    int codec_open(int which, void *state)
+    int c_resample "resample"(int source, int target, const int16_t *tail, const int16_t *pcm, int n, int16_t *out)
+
     void g711_encode(int law, const int16_t *pcm, uint8_t *out, int n)
     void g711_decode(int law, const uint8_t *codes, int16_t *pcm, int n)
 
@@ -84,7 +102,8 @@ cdef extern from "core.h" nogil:
         uint8_t cname[16]
     int rtcp_write(uint8_t *data, const rtcp_own *o)
 
-g711_setup()
+codec_setup()
+resample_setup()
 
 
 def encode(int law, bytes pcm):
@@ -99,6 +118,53 @@ def decode(int law, bytes codes):
     cdef int n = len(codes)
     out = PyBytes_FromStringAndSize(NULL, n * 2)
     g711_decode(law, <const uint8_t *><const char *>codes, <int16_t *><char *>out, n)
+    return out
+
+
+cdef class Codec:
+    """One port's codec, both directions; ``which`` is a number of ``ext/codec.h``."""
+
+    cdef int which
+    cdef void *state
+    cdef readonly int rate, clock, frame, ticks
+
+    def __cinit__(self, int which):
+        if not codec_speaks(which):
+            raise ValueError(f"codec {which} is not in the core")
+        c = &codecs[which]
+        self.which, self.rate, self.clock, self.frame, self.ticks = which, c.rate, c.clock, c.frame, c.ticks
+        if codec_size(which):
+            self.state = calloc(1, codec_size(which))
+            if not self.state:
+                raise MemoryError
+        if not codec_open(which, self.state):
+            raise ValueError(f"codec {which} cannot be opened")
+
+    def __dealloc__(self):
+        free(self.state)
+
+    def decode(self, bytes payload):
+        """PCM of one packet; None: not a payload of this codec."""
+        cdef int16_t pcm[CODEC_PCM]
+        n = codecs[self.which].decode(self.state, <const uint8_t *><const char *>payload, len(payload), pcm, CODEC_PCM)
+        return None if n < 0 else PyBytes_FromStringAndSize(<char *>pcm, n * 2)
+
+    def encode(self, bytes pcm):
+        cdef uint8_t payload[4096]
+        n = codecs[self.which].encode(self.state, <const int16_t *><const char *>pcm, len(pcm) // 2, payload, 4096)
+        return PyBytes_FromStringAndSize(<char *>payload, n)
+
+    def lasts(self, bytes payload):
+        return codecs[self.which].lasts(<const uint8_t *><const char *>payload, len(payload))
+
+
+def resample(int source, int target, bytes tail, bytes pcm):
+    """``tail``: the 4 ms before, at ``source`` Hz."""
+    cdef int n = len(pcm) // 2, most = RESAMPLE_FRAME
+    assert len(tail) == source // 250 * 2 and n <= most and n * target <= most * 48000
+    out = PyBytes_FromStringAndSize(NULL, n * target // source * 2)
+    c_resample(source, target, <const int16_t *><const char *>tail, <const int16_t *><const char *>pcm, n,
+               <int16_t *><char *>out)
     return out
 
 
