@@ -174,6 +174,8 @@ class Builder:
                 ring=one.ring,
                 outside=one.outside,
                 record=one.record,
+                monitored=one.monitored,
+                whisper_customer=one.whisper_customer,
             )
         groups = {key: Group(key=key, name=one.name, heads=one.head) for key, one in self._tables.groups.items()}
         return Directory(people=MappingProxyType(people), groups=MappingProxyType(groups))

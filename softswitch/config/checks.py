@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from softswitch.config.faults import Complaints
 from softswitch.config.positions import Path
 from softswitch.config.schema import (
+    GroupTable,
     InboundTable,
     OutboundTable,
     PersonTable,
@@ -20,8 +21,9 @@ from softswitch.config.settings import Listener, Network
 from softswitch.config.values import numeric, show_duration
 from softswitch.config.words import shown
 from softswitch.dialplan import patterns
+from softswitch.directory.people import Role
 
-__all__ = ["addresses", "check_numbers", "check_sockets", "check_trunks"]
+__all__ = ["addresses", "check_heads", "check_numbers", "check_sockets", "check_trunks"]
 
 PORTS_PER_CALL = 4
 """RTP and RTCP of two legs."""
@@ -63,6 +65,15 @@ def check_trunks(trunks: Mapping[str, TrunkTable], to: Complaints) -> None:
                 place: Path = ("trunks", name, "addresses", index) if trunk.addresses else ("trunks", name, "server")
                 to.add(place, "same_address", address, other=other)
             taken.append((network, name))
+
+
+def check_heads(people: Mapping[str, PersonTable], groups: Mapping[str, GroupTable], to: Complaints) -> None:
+    """Find people who are named as a group's head but whose role gives them no right to it."""
+    for key, group in groups.items():
+        for extension in group.head:
+            person = people.get(extension)
+            if person is not None and person.role is Role.EMPLOYEE:
+                to.warn(("groups", key, "head"), "head_role", extension, extension=extension)
 
 
 def check_numbers(

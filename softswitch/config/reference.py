@@ -117,6 +117,8 @@ def _default(info: FieldInfo) -> str:
     match value:
         case None:
             return {"threads": '`"auto"`', "time": '`"forever"`'}.get(noun or "", "none")
+        case bool():
+            return f"`{str(value).lower()}`"
         case float():
             return f'`"{show_duration(value)}"`'
         case (int() as low, int() as high) if noun == "ports":

@@ -141,6 +141,12 @@ class PersonTable(Table):
     ring: kinds.RingTime = Field(60.0, description='How long the devices ring before "no answer".')
     outside: kinds.E164 | None = Field(None, description="Number shown on calls through a trunk, not the rule's.")
     record: bool | None = Field(None, description="Record this person's conversations, whatever [recording] says.")
+    monitored: bool = Field(
+        True, description="Whether heads and directors may supervise this person and hear recordings of him."
+    )
+    whisper_customer: bool = Field(
+        False, description="As a head, may whisper to the customer too; directors and administrators may anyway."
+    )
 
 
 class GroupTable(Table):

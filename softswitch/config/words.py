@@ -124,6 +124,10 @@ REASONS: dict[str, tuple[str, str]] = {
     ),
     "privileged": ("port {port} is below 1024", "порт {port} меньше 1024"),
     "few_calls": ("these ports carry {calls} calls at once", "этих портов хватит на {calls} разговоров сразу"),
+    "head_role": (
+        "{found} heads the group but is an employee: he reaches nobody",
+        "{found} возглавляет группу, но по роли сотрудник: ему никто не доступен",
+    ),
     "keep_idle": (
         "recordings are not deleted by this version: the value has no effect yet",
         "эта версия не удаляет записи: значение пока ни на что не влияет",
@@ -169,6 +173,10 @@ HINTS: dict[str, tuple[str, str]] = {
     "literal": (
         'use {{ env = "{env}" }} or {{ file = "…" }}',
         'лучше {{ env = "{env}" }} или {{ file = "…" }}',
+    ),
+    "head_role": (
+        'write role = "head" in [people.{extension}]',
+        'напишите role = "head" в [people.{extension}]',
     ),
     "weak": ("use 12 characters or more", "нужно 12 символов и больше"),
     "no_caller": ('add as = "+…", or outside to each person', 'добавьте as = "+…" или outside каждому'),

@@ -23,6 +23,8 @@ class Person:
 
     ``ring`` is how long the devices ring, in seconds, before "no answer".
     ``outside`` is the E.164 number shown on calls through a trunk, None for the rule's own.
+    ``monitored`` False: nobody supervises this person or hears recordings of him.
+    ``whisper_customer``: as a head he may whisper to customers.
     """
 
     extension: str
@@ -34,6 +36,8 @@ class Person:
     ring: float = 60.0
     outside: str | None = None
     record: bool | None = None
+    monitored: bool = True
+    whisper_customer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

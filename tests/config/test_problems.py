@@ -421,6 +421,11 @@ ONE = {
 }
 
 WARNINGS = {
+    "a head by name only": (
+        HEAD + '[groups.sales]\nname = "Sales"\nhead = "101"\n',
+        '9:8 warning: groups.sales.head: "101" heads the group but is an employee: he reaches nobody '
+        '(write role = "head" in [people.101])',
+    ),
     "a password in the file": (
         SWITCH + '[people.101]\nname = "A"\npassword = "long-enough-1"\n',
         "6:12 warning: people.101.password: the password is written in the file itself "
