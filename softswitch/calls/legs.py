@@ -1,0 +1,94 @@
+"""The legs of one conversation: by their SIP session, by their media port, and what is told of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from softswitch import events as facts
+from softswitch.calls.desk import Desk
+from softswitch.calls.leg import Leg, LegState, Media
+from softswitch.calls.office import Office
+from softswitch.events import Event
+from softswitch.media.engine import PortId, PortStats, RoomId
+from softswitch.sip.events import Hangup, Reason, SessionId
+
+__all__ = ["Legs"]
+
+
+class Legs:
+    """``own`` is told of each port that is opened; ``publish`` adds the conversation to an event.
+
+    A leg that we end counts as gone at once (``ended_as``), though its ``Ended`` comes a moment later.
+    """
+
+    def __init__(
+        self, desk: Desk, office: Office, room: RoomId, own: Callable[[PortId], None], publish: Callable[[Event], None]
+    ) -> None:
+        self._desk, self._office, self._room = desk, office, room
+        self._own, self._publish = own, publish
+        self._by_session: dict[SessionId, Leg] = {}
+        self._by_port: dict[PortId, Leg] = {}
+
+    def __iter__(self) -> Iterator[Leg]:
+        return iter(self._by_session.values())
+
+    def add(self, leg: Leg) -> None:
+        """Take up a leg whose session is known by now."""
+        self._by_session[leg.session] = leg
+
+    def of_session(self, session: SessionId) -> Leg | None:
+        return self._by_session.get(session)
+
+    def of_port(self, port: PortId) -> Leg | None:
+        return self._by_port.get(port)
+
+    @property
+    def over(self) -> bool:
+        """Whether the session of each leg has ended."""
+        return all(leg.state is LegState.ENDED for leg in self._by_session.values())
+
+    @property
+    def open_ports(self) -> list[PortId]:
+        """Ports whose last news has not come yet."""
+        return list(self._by_port)
+
+    def open_media(self, leg: Leg, remote: str) -> Media:
+        """Open a port towards a peer at the address ``remote``. Raises NotPossible when there is none."""
+        bind, advertised = self._desk.media_address(remote)
+        opened = Media(
+            self._desk.engine, self._room, bind=bind, advertised=advertised, timeout=self._office.media_timeout
+        )
+        self._by_port[opened.port] = leg
+        self._own(opened.port)
+        return opened
+
+    def port_closed(self, port: PortId, stats: PortStats) -> None:
+        """Forget a port, and tell how its leg fared over its whole life."""
+        leg = self._by_port.pop(port)
+        self._desk.released(port)
+        self._publish(
+            facts.MediaQuality(
+                leg=leg.id,
+                received=stats.received,
+                sent=stats.sent,
+                lost=stats.lost,
+                late=stats.late,
+                concealed=stats.concealed,
+                bad_source=stats.bad_source,
+                jitter=stats.jitter,
+                round_trip=stats.round_trip,
+            )
+        )
+
+    def release(self, leg: Leg, cause: str, reason: Reason | None) -> None:
+        """End a leg; harmless when that is done."""
+        if leg.state is not LegState.ENDED and leg.ended_as is None:
+            leg.ended_as = str(cause)
+            self._desk.command(leg.session, Hangup(reason=reason))
+
+    def publish_dialog(self, leg: Leg) -> None:
+        """Tell what a new process would need to release the peer, if it has changed."""
+        state = self._desk.dialog(leg.session)
+        if state is not None and state != leg.dialog:
+            leg.dialog = state
+            self._publish(facts.LegDialog(leg=leg.id, state=state))
