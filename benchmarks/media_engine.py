@@ -1,7 +1,8 @@
 """The media engine alone on one core: CPU of the media thread per bridged call and second.
 
-``python -m benchmarks.media_engine 200 500 --mode plain --mode recorded``. The load
-generator has the other core and the same scheduling class as the engine.
+``python -m benchmarks.media_engine 200 500 --mode relay --mode plain --mode recorded``. The load
+generator has the other core and the same scheduling class as the engine. ``relay`` is a bare C
+relay of the same packets: what the kernel's UDP path costs here and now.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from softswitch.media.writer import Writer
 
 ENGINE_CPU, LOAD_CPU = 0, 1
 HOST = "127.0.0.1"
+MODES = ("relay", "plain", "recorded", "transcoded", "mixed")
 
 
 def running(thread: int) -> float:
@@ -92,6 +94,31 @@ def measure(calls: int, mode: str, seconds: float, directory: Path) -> str:
     )
 
 
+def measure_relay(calls: int, seconds: float) -> str:
+    with (
+        Media(2 * calls, cpu=LOAD_CPU) as phones,
+        Media(2 * calls, cpu=ENGINE_CPU, kind="relay") as bare,
+    ):
+        for pid in (phones.pid, bare.pid):
+            os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(10))
+        for leg in range(2 * calls):
+            bare.peer(leg, HOST, phones.ports[leg])
+            phones.peer(leg, HOST, bare.ports[leg], partner=leg ^ 1)
+        time.sleep(1.0)
+        schedstat = Path(f"/proc/{bare.pid}/schedstat")
+        before, began = int(schedstat.read_text().split()[0]), time.monotonic()
+        phones.begin(seconds)
+        time.sleep(seconds)
+        cost = (int(schedstat.read_text().split()[0]) - before) / 1e9
+        took = time.monotonic() - began
+        heard = phones.result(seconds + 10)
+    return (
+        f"{'relay':10} {calls:5} calls  relay {cost * 1000 / took / calls:.3f} ms per call and second | "
+        f"lost {heard.lost} of {heard.expected}, delay p50 {heard.delay_p50} p99 {heard.delay_p99} ms, "
+        f"load late p99 {heard.late_p99}"
+    )
+
+
 def percentile(classes: list[int], share: float) -> float:
     """The bound in milliseconds of the class in which that share of the ticks is reached."""
     total, seen = sum(classes), 0
@@ -104,15 +131,18 @@ def percentile(classes: list[int], share: float) -> float:
 
 @click.command()
 @click.argument("calls", nargs=-1, type=int)
-@click.option("--mode", "modes", multiple=True, type=click.Choice(["plain", "recorded", "transcoded", "mixed"]))
+@click.option("--mode", "modes", multiple=True, type=click.Choice(MODES))
 @click.option("--seconds", default=6.0)
 @click.option("--repeat", default=1)
 def main(calls: tuple[int, ...], modes: tuple[str, ...], seconds: float, repeat: int) -> None:
     """Measure the engine at each number of calls, in each mode."""
     os.sched_setaffinity(0, {ENGINE_CPU})
-    for mode in modes or ("plain",):
-        for count in calls or (200, 500):
-            for _ in range(repeat):
+    for count in calls or (200, 500):
+        for _ in range(repeat):
+            for mode in modes or ("relay", "plain"):
+                if mode == "relay":
+                    click.echo(measure_relay(count, seconds))
+                    continue
                 with tempfile.TemporaryDirectory() as directory:
                     click.echo(measure(count, mode, seconds, Path(directory)))
 

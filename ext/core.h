@@ -181,6 +181,7 @@ typedef struct {
     uint8_t mode, sticky, timed_out, wire, ever_sent;
     uint8_t connected;        /* the driver was asked to connect the socket and has tried */
     uint8_t wired, trusted;   /* it is connected; nothing from before that is queued any more */
+    uint8_t socket_family;    /* the driver's: AF_INET or AF_INET6 */
     int32_t fd[2];            /* the driver's, by channel */
     uint32_t timeout_ms;
     /* receiving */

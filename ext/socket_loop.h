@@ -1,4 +1,5 @@
-/* The socket driver of one core: a thread that sleeps to each millisecond, drains its sockets, and never waits otherwise. */
+/* The socket driver of one core: a thread that sleeps to each half millisecond, drains its sockets, serves the slot of
+ * each whole one, and never waits otherwise. */
 #ifndef SOFTSWITCH_SOCKET_LOOP_H
 #define SOFTSWITCH_SOCKET_LOOP_H
 
@@ -21,10 +22,13 @@
 #include "command.h"
 
 #define TICK_NS 1000000LL
+#define DRAIN_NS 500000LL   /* a packet that is passed through waits for this at most: two wake-ups a tick cost less than
+                             * one thread woken by each packet */
 #define LATE_NS 2000000LL   /* later than this, sockets are drained again: up to four packets a leg have gathered */
 #define BLOCKS_NS 20000000LL /* the writer is woken once in so long */
 #define SKIP_NS 20000000LL  /* later than this, slots are skipped instead of being served in a burst */
 enum { LOOP_READY = 512, LOOP_ROUNDS = 4, LOOP_QUEUED = 64 };
+enum { LOOP_BATCH = 32 }; /* datagrams sent in one go: the peer that is woken by the first is awake for the rest */
 enum { PRIORITY_NORMAL, PRIORITY_NICE, PRIORITY_FIFO };
 
 typedef struct {
@@ -110,7 +114,7 @@ static inline void loop_send(socket_loop *l, const datagram *d) {
             n = send(fd, d->data, d->length, MSG_NOSIGNAL);
         } else {
             struct sockaddr_storage to;
-            socklen_t size = address_to(&d->to, socket_family(fd), &to);
+            socklen_t size = address_to(&d->to, p->socket_family, &to);
             if (!size) return;
             n = sendto(fd, d->data, d->length, MSG_NOSIGNAL, (struct sockaddr *)&to, size);
         }
@@ -145,7 +149,7 @@ static inline int loop_read(socket_loop *l, uint32_t index, int channel, int64_t
         }
     }
     if (n >= 0) {
-        loop_flush(l);
+        if (c->out_used >= LOOP_BATCH) loop_flush(l);
         return 1;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
@@ -168,7 +172,7 @@ static inline void loop_connect(socket_loop *l, uint32_t index, int64_t now) {
     port *p = &l->core->ports[index];
     struct sockaddr_storage to;
     int fd = p->fd[CHANNEL_RTP];
-    socklen_t size = address_to(&p->policy.current, socket_family(fd), &to);
+    socklen_t size = address_to(&p->policy.current, p->socket_family, &to);
     p->connected = 1;
     p->trusted = 0;
     p->wired = size && connect(fd, (struct sockaddr *)&to, size) == 0;
@@ -197,7 +201,10 @@ static inline void loop_rewire(socket_loop *l, int64_t now) {
         port *p = &c->ports[index];
         uint8_t wire = p->wire;
         p->wire = 0;
-        if (wire & WIRE_OPEN) loop_watch(l, index, EPOLL_CTL_ADD);
+        if (wire & WIRE_OPEN) {
+            p->socket_family = (uint8_t)socket_family(p->fd[CHANNEL_RTP]);
+            loop_watch(l, index, EPOLL_CTL_ADD);
+        }
         if (wire & WIRE_LEARN) loop_learn(l, index);
         if (wire & WIRE_CONNECT) loop_connect(l, index, now);
         if (wire & WIRE_CLOSE) {
@@ -217,6 +224,7 @@ static inline void loop_drain(socket_loop *l, int64_t now, int rounds) {
                 port_prefetch(&l->core->ports[l->ready[i + 1].data.u32 >> 1]);
             loop_read(l, l->ready[i].data.u32 >> 1, (int)(l->ready[i].data.u32 & 1), now);
         }
+        loop_flush(l);
         if (n == LOOP_READY) rounds = rounds < LOOP_ROUNDS ? rounds + 1 : rounds;
         else if (n == 0) return;
     }
@@ -268,6 +276,13 @@ static void socket_loop_run(socket_loop *l) {
         }
         loop_sleep_until(l->deadline);
         int64_t now = monotonic_ns(), late = now - l->deadline;
+        if (l->deadline % TICK_NS) {
+            loop_drain(l, now, 1);
+            loop_rewire(l, now);
+            loop_flush(l);
+            l->deadline += DRAIN_NS;
+            continue;
+        }
         loop_count_lateness(c, late);
         if (late > SKIP_NS) {
             c->slots_skipped += (uint64_t)(late / TICK_NS);
@@ -288,7 +303,7 @@ static void socket_loop_run(socket_loop *l) {
             l->blocks_ns = l->deadline;
             loop_signal(l->block_fd);
         }
-        l->deadline += TICK_NS;
+        l->deadline += DRAIN_NS;
     }
 }
 
