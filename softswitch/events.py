@@ -45,6 +45,7 @@ __all__ = [
     "RecordingStarted",
     "SwitchStarted",
     "SwitchStopped",
+    "TrunkReachability",
 ]
 
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
@@ -118,6 +119,15 @@ class DeviceReachability(Event):
     person: str
     contact: str
     reachable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkReachability(Event):
+    """A trunk is taken for dead, or taken back; ``why`` in a few words."""
+
+    trunk: str
+    reachable: bool
+    why: str
 
 
 # Conversations and their legs ---------------------------------------------------------------------------------------
@@ -296,6 +306,7 @@ EVENTS: dict[str, type[Event]] = {
         DeviceBound,
         DeviceUnbound,
         DeviceReachability,
+        TrunkReachability,
         CallArrived,
         CallRouted,
         LegOffered,

@@ -22,6 +22,7 @@ __all__ = [
     "ReloadView",
     "StatusView",
     "TimelineLine",
+    "TrunkRow",
 ]
 
 
@@ -34,6 +35,14 @@ class MediaStatus(TypedDict):
     recordings: int
     late_p99: float
     late_max: float
+
+
+class TrunkRow(TypedDict):
+    """``state``: "down" is tried last; "unknown": nothing speaks against it, but it never answered OPTIONS."""
+
+    name: str
+    server: str
+    state: Literal["up", "down", "unknown"]
 
 
 class StatusView(TypedDict):
@@ -50,6 +59,7 @@ class StatusView(TypedDict):
     calls: int
     people: int
     registered: int
+    trunks: list[TrunkRow]
     media: MediaStatus
     counters: dict[str, int]
     warnings: list[str]

@@ -47,6 +47,7 @@ from softswitch.sip.events import (
     Reject,
     SessionCommand,
     SessionId,
+    TrunkReachability,
     Unregistered,
 )
 from softswitch.sip.message import Request, Response
@@ -205,6 +206,8 @@ class Control:
                     self._incoming(output, now)
                 case Registered() | Unregistered():
                     self._registration(output, now)
+                case TrunkReachability(trunk=name, reachable=reachable, why=why):
+                    self.publish(facts.TrunkReachability(trunk=name, reachable=reachable, why=why))
                 case _:
                     call = self._by_session.get(output.session)
                     if isinstance(output, Ended):
@@ -310,6 +313,14 @@ class Control:
         if trunk.calls is None:
             return True
         return sum(call.uses(trunk.name) for call in self._calls.values()) < trunk.calls
+
+    def in_order(self, trunks: Sequence[Trunk]) -> tuple[Trunk, ...]:
+        """The trunks that are down come last: they are better than nothing."""
+        states = self.endpoint.trunks
+        return tuple(sorted(trunks, key=lambda trunk: states.get(trunk.name) == "down"))
+
+    def trunk_failed(self, name: str) -> None:
+        self._pending.extend(self.endpoint.trunk_failed(name, self._now))
 
     def media_address(self, remote: str) -> tuple[str, str]:
         return self._media_address(remote)

@@ -13,7 +13,7 @@ from softswitch.calls.outcome import NO_ANSWER, NO_LINE, NO_MEDIA, UNSUITABLE, F
 from softswitch.dialplan.plan import ToTrunk
 from softswitch.dialplan.routes import Trunk
 from softswitch.mixer.roles import Role
-from softswitch.sip.events import Ended, Incoming, Invite
+from softswitch.sip.events import Cause, Ended, Incoming, Invite
 from softswitch.sip.uri import Uri
 
 __all__ = ["Hunt", "Hunter"]
@@ -79,7 +79,7 @@ class Hunt:
 
     def number(self, route: ToTrunk, now: float) -> None:
         """Call a number outside through the first trunk that works."""
-        self._trunks, self._number = route.trunks, route.number
+        self._trunks, self._number = self._desk.in_order(route.trunks), route.number
         self._shown = (self._incoming.caller[0], Uri(scheme="sip", user=route.caller or None, host=self._office.domain))
         self._next_trunk(now)
 
@@ -87,6 +87,8 @@ class Hunt:
         """One who was called does not take the call."""
         failure = UNSUITABLE if leg.ended_as is not None else of_status(event.status, event.cause)
         self._failures.append(failure)
+        if leg.trunk is not None and event.cause is Cause.NO_RESPONSE:
+            self._desk.trunk_failed(leg.trunk)
         if failure.status >= 600:
             # RFC 3261 section 21.6: nobody else needs to be asked.
             self._hunter.come_to_nothing(failure)

@@ -54,6 +54,7 @@ def to_trunk(incoming: Incoming, trunk: Trunk, number: str, shown: tuple[str, Ur
         asserted=shown,
         privacy=incoming.withheld,
         account=trunk.name if trunk.user else None,
+        patience=trunk.timeout,
         max_forwards=_hops(incoming),
     )
 

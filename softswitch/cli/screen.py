@@ -37,6 +37,10 @@ def status(terminal: Terminal, view: StatusView) -> None:
         ("listening", ", ".join(view["listening"])),
         ("calls", str(view["calls"])),
         ("registered", terminal.say("of", some=view["registered"], all=view["people"])),
+        *(
+            ("trunks", f"{one['name']} ({one['server']}): {terminal.word('trunk', one['state'])}")
+            for one in view["trunks"]
+        ),
         (
             "media",
             terminal.say(

@@ -193,6 +193,8 @@ class Builder:
                 user=one.account.user if one.account else None,
                 realm=one.account.realm if one.account else None,
                 calls=one.calls,
+                timeout=one.timeout,
+                keep_alive=one.keep_alive,
             )
         return Plan(
             inbound=tuple(

@@ -99,6 +99,8 @@ def _plain(settings: Any) -> dict[str, object]:
     for name in ("key", "extension"):
         values.pop(name, None)
     if "host" in values:
+        if values["keep_alive"] is None:
+            values["keep_alive"] = "off"
         values = {"server": f"{values.pop('host')}:{values.pop('port')}", **values}
         values.pop("name")
     if "port_low" in values:

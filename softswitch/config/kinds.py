@@ -285,6 +285,10 @@ def _keep(value: str) -> float | Wrong | None:
     return None if value == "forever" else values.duration(value)
 
 
+def _questions(value: str) -> float | Wrong | None:
+    return None if value == "off" else values.within(5.0, 3600.0)(value)
+
+
 # Kinds that look around ----------------------------------------------------------------------------------------------
 
 
@@ -377,6 +381,8 @@ Refresh = Annotated[float, *times(10.0, 3600.0)]
 KeepAlive = Annotated[float, *times(2.0, 300.0)]
 # RFC 4028 section 5: no session timer may be shorter than 90 seconds.
 SessionTimer = Annotated[float, *times(90.0, 86400.0)]
+TrunkPatience = Annotated[float, *times(0.5, 32.0)]
+TrunkQuestions = Annotated[float | None, parsed(_questions, unit="s"), Noun("interval")]
 Silence = Annotated[float, *times(5.0, 3600.0)]
 RingTime = Annotated[float, *times(2.0, 600.0)]
 Keep = Annotated[float | None, parsed(_keep, unit="d"), Noun("time")]

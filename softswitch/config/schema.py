@@ -178,6 +178,14 @@ class TrunkTable(Table):
     account: AccountTable | None = Field(
         None, description="`{ user = …, password = …, realm = … }`: answers the provider's challenges."
     )
+    timeout: kinds.TrunkPatience = Field(
+        4.0, description="A call to which the trunk does not react at all for so long goes to the next trunk."
+    )
+    keep_alive: kinds.TrunkQuestions = Field(
+        30.0,
+        description="How often the trunk is asked by OPTIONS whether it is there. One that stops answering is tried "
+        'last, until it has answered three times again. "off" asks never.',
+    )
     calls: int | None = Field(
         None, ge=1, le=100_000, description="At most so many calls at a time; without it no bound."
     )

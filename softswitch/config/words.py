@@ -189,6 +189,7 @@ HINTS: dict[str, tuple[str, str]] = {
 
 NOUNS: dict[str, tuple[str, str, str]] = {
     "time": ("a time", "время", '"20s", "5m", "2h" or "180d"'),
+    "interval": ("a time", "время", '"30s" or "off"'),
     "ports": ("a range of ports", "диапазон портов", '"20000-29999"'),
     "listener": ("an address to listen on", "адрес для приёма", '"udp:0.0.0.0:5060" or "tcp:[::]:5060"'),
     "transport": ("a transport", "транспорт", '"udp" or "tcp"'),

@@ -16,6 +16,8 @@ class Trunk:
     ``addresses`` are numeric hosts or networks ("203.0.113.0/28") from which its calls come;
     ``calls`` bounds simultaneous calls, None is no bound. ``user`` answers its challenges, only
     for ``realm`` if that is set; the password is kept apart (``directory.accounts.Account``).
+    A call from which nothing at all is heard for ``timeout`` seconds goes on to the next trunk;
+    every ``keep_alive`` seconds the trunk is asked whether it is there, never if that is None.
     """
 
     name: str
@@ -26,6 +28,8 @@ class Trunk:
     user: str | None = None
     realm: str | None = None
     calls: int | None = None
+    timeout: float = 4.0
+    keep_alive: float | None = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,6 +81,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "DeviceUnbound": ("{person} is no longer registered ({why})", "{person}: регистрация окончена ({why})"),
     "DeviceReachability": ("a device of {person} does not respond", "устройство {person} не отзывается"),
     "DeviceReachability+reachable": ("a device of {person} responds again", "устройство {person} снова отзывается"),
+    "TrunkReachability": ("trunk {trunk} does not respond ({why})", "транк {trunk} не отзывается ({why})"),
+    "TrunkReachability+reachable": ("trunk {trunk} is in use again ({why})", "транк {trunk} снова в работе ({why})"),
 }
 """By kind, with "+" for a special case: English and Russian, with {who} and the event's fields in them."""
 
@@ -143,7 +145,7 @@ def _cases(line: Line) -> list[str]:
             return [f"{kind}+{cause} {data.get('status')}", f"{kind}+{cause}", kind]
         case "RecordingFinished" if data.get("repaired") is True:
             return [f"{kind}+repaired", kind]
-        case "DeviceReachability" if data.get("reachable") is True:
+        case "DeviceReachability" | "TrunkReachability" if data.get("reachable") is True:
             return [f"{kind}+reachable", kind]
     return [kind]
 

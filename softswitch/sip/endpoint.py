@@ -8,7 +8,7 @@ to and leaves the rest to the sessions, the registrar and the keep-alive.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from softswitch.clock import Deadlines
 from softswitch.ids import Ids
@@ -53,6 +53,7 @@ from softswitch.sip.transactions import (
     TransactionKey,
     TransactionLayer,
 )
+from softswitch.sip.trunks import TrunkState, TrunkWatch
 from softswitch.sip.uac import Caller
 from softswitch.sip.uas import Callee
 
@@ -79,6 +80,7 @@ class Endpoint:
         )
         self._registrar = Registrar(settings)
         self._keepalive = KeepAlive(self._stack, self._registrar)
+        self._trunks = TrunkWatch(self._stack)
         self._sessions: dict[SessionId, Session] = {}
         self._dialogs: dict[tuple[str, str], Session] = {}
         self._invites: dict[TransactionKey, Callee] = {}
@@ -170,13 +172,31 @@ class Endpoint:
         self._settings = self._stack.settings = settings
         self._registrar.use(settings)
         self._digest.offer(settings.algorithms)
+        self._trunks.use()
         self._hosts = settings.hosts | {settings.domain}
+
+    # Trunks ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def trunks(self) -> Mapping[str, TrunkState]:
+        """The trunks of the settings, and what is known of them."""
+        return self._trunks.states
+
+    def trunk_failed(self, name: str, now: float) -> list[Output]:
+        """A call got no response at all from this trunk."""
+        return self._run(self._trunks.call_failed(name, now), now)
 
     # Time and sight -------------------------------------------------------------------------------------------------
 
     @property
     def deadline(self) -> float | None:
-        times = (self._layer.deadline, self._deadlines.next, self._keepalive.deadline, self._registrar.deadline)
+        times = (
+            self._layer.deadline,
+            self._deadlines.next,
+            self._keepalive.deadline,
+            self._registrar.deadline,
+            self._trunks.deadline,
+        )
         return min((at for at in times if at is not None), default=None)
 
     def tick(self, now: float) -> list[Output]:
@@ -192,6 +212,7 @@ class Endpoint:
         self._note(changes, now)
         out += changes
         out += self._run(self._keepalive.tick(now), now)
+        out += self._run(self._trunks.tick(now), now)
         return out
 
     @property

@@ -47,6 +47,7 @@ __all__ = [
     "SessionEvent",
     "SessionId",
     "Transport",
+    "TrunkReachability",
     "Unregistered",
 ]
 
@@ -134,6 +135,7 @@ class Invite:
     """Start a session as caller. ``offer`` None makes a late offer: the peer's 2xx carries the offer.
 
     ``account`` names the credentials that may answer a challenge; None answers none.
+    ``patience``: seconds without any response after which the peer counts as not there; None waits 64*T1.
     ``caller``/``asserted``: From display and URI, and the P-Asserted-Identity of a trusted peer (RFC 3325).
     ``headers`` are extra header lines of our own making (never copied from a peer).
     """
@@ -146,6 +148,7 @@ class Invite:
     asserted: tuple[str, Uri] | None = None
     privacy: bool = False
     account: str | None = None
+    patience: float | None = None
     max_forwards: int = 70
     headers: tuple[tuple[str, str], ...] = ()
 
@@ -339,7 +342,16 @@ class Unregistered:
     why: Literal["removed", "expired", "replaced", "connection closed"]
 
 
-Output = PutOnWire | SessionEvent | Registered | Unregistered
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkReachability:
+    """A trunk is taken for dead, or taken back; ``why`` in a few words."""
+
+    trunk: str
+    reachable: bool
+    why: str
+
+
+Output = PutOnWire | SessionEvent | Registered | Unregistered | TrunkReachability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

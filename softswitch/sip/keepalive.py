@@ -13,8 +13,8 @@ from typing import Literal
 from softswitch.clock import Deadlines
 from softswitch.sip.dialog import request_uri
 from softswitch.sip.events import Binding, Flow
-from softswitch.sip.headers import Headers
-from softswitch.sip.message import Request, Response
+from softswitch.sip.message import Response
+from softswitch.sip.question import Questions
 from softswitch.sip.registrar import Registrar
 from softswitch.sip.session import Action, Stack
 from softswitch.sip.transactions import TransactionKey
@@ -32,9 +32,7 @@ class KeepAlive:
         self._deadlines: Deadlines[_BindingKey] = Deadlines()
         self._asking: dict[_BindingKey, TransactionKey] = {}
         self._asked: dict[TransactionKey, _BindingKey] = {}
-        self._call_id = stack.ids.call_id()
-        self._from = f"<sip:{stack.settings.domain}>;tag={stack.ids.tag()}"
-        self._cseq = 0
+        self._questions = Questions(stack)
 
     @property
     def deadline(self) -> float | None:
@@ -67,7 +65,9 @@ class KeepAlive:
                 out += self._registrar.set_reachable(*key, False)
                 self._deadlines.set(key, now + settings.keepalive_interval)
                 continue
-            asked, sent = self._stack.send(self, None, self._options(binding), binding.flow, now)
+            asked, sent = self._stack.send(
+                self, None, self._questions.to(request_uri(binding.contact)), binding.flow, now
+            )
             self._asking[key], self._asked[asked] = asked, key
             self._deadlines.set(key, now + settings.keepalive_patience)
             out += sent
@@ -91,16 +91,3 @@ class KeepAlive:
         asked = self._asking.pop(key, None)
         if asked is not None:
             self._asked.pop(asked, None)
-
-    def _options(self, binding: Binding) -> Request:
-        self._cseq += 1
-        target = request_uri(binding.contact)
-        headers = Headers()
-        headers.add("Max-Forwards", "70")
-        headers.add("From", self._from)
-        headers.add("To", f"<{target}>")
-        headers.add("Call-ID", self._call_id)
-        headers.add("CSeq", f"{self._cseq % 2**31} OPTIONS")
-        headers.add("Accept", "application/sdp")
-        headers.add("User-Agent", self._stack.settings.server)
-        return Request("OPTIONS", target, headers)

@@ -10,11 +10,20 @@ from softswitch.sip.auth import DigestClient
 from softswitch.sip.events import Destination, Flow
 from softswitch.sip.transaction import Timers
 
-__all__ = ["Authority", "SipSettings"]
+__all__ = ["Authority", "SipSettings", "TrunkPeer"]
 
 
 def _own_address(way: Flow | Destination) -> tuple[str, int]:
     return way.local if isinstance(way, Flow) else ("127.0.0.1", 5060)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkPeer:
+    """A trunk to watch: it is asked by OPTIONS every ``keep_alive`` seconds, never if that is None."""
+
+    name: str
+    to: Destination
+    keep_alive: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +55,7 @@ class SipSettings:
     algorithms: tuple[str, ...] = ("MD5",)
     keepalive_interval: float = 10.0
     keepalive_patience: float = 15.0
+    trunks: tuple[TrunkPeer, ...] = ()
 
 
 class Authority(Protocol):

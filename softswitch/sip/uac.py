@@ -69,6 +69,8 @@ class Caller(Session):
         self._timer = SessionTimer(stack.settings.session_expires, stack.settings.min_se)
         self._attempt = 1
         self._key: TransactionKey | None = None
+        self._patience = invite.patience
+        self._silent_until: float | None = None
         self._request = self._invite_request(invite)
 
     # The INVITE -----------------------------------------------------------------------------------------------------
@@ -93,6 +95,7 @@ class Caller(Session):
 
     def _send(self, request: Request, now: float) -> list[Action]:
         self._request = request
+        self._silent_until = None if self._patience is None else now + self._patience
         self._key, out = self.stack.send(self, self, request, self.peer.to, now)
         return out
 
@@ -101,6 +104,7 @@ class Caller(Session):
     def on_response(self, key: TransactionKey, response: Response, flow: Flow, now: float) -> list[Action]:
         if key != self._key:
             return []
+        self._silent_until = None
         self.peer.answered_from(flow)
         if response.status < 200:
             return self._provisional(response, now)
@@ -111,6 +115,7 @@ class Caller(Session):
     def on_failed(self, key: TransactionKey, why: Literal["timeout", "transport"], now: float) -> list[Action]:
         if key != self._key or self.usage is not None:
             return []
+        self._silent_until = None
         return self._drop_early(now) + self.end(Cause.NO_RESPONSE, status=408 if why == "timeout" else 503)
 
     def _provisional(self, response: Response, now: float) -> list[Action]:
@@ -293,6 +298,7 @@ class Caller(Session):
         return next((usage for usage in self.usages.values() if usage.awaits_answer), None)
 
     def _hang_up(self, reason: Reason | None, now: float) -> list[Action]:
+        self._silent_until = None
         usage = self.usage
         if usage is None:
             return self._cancel(reason, now)
@@ -312,12 +318,18 @@ class Caller(Session):
 
     @property
     def deadline(self) -> float | None:
+        if self._silent_until is not None:
+            return self._silent_until  # without a response there is no dialog that could have a deadline
         if self.usage is not None and len(self.usages) == 1:
             return self.usage.deadline
         return min((at for usage in self.usages.values() if (at := usage.deadline) is not None), default=None)
 
     def tick(self, now: float) -> list[Action]:
         out: list[Action] = []
+        if self._silent_until is not None and now >= self._silent_until:
+            # The INVITE may have arrived all the same: the CANCEL follows its first response, a BYE its 2xx.
+            self._silent_until = None
+            out = self._cancel(None, now) + self.end(Cause.NO_RESPONSE, status=408)
         for usage in list(self.usages.values()):
             out += usage.tick(now)
         return out

@@ -20,6 +20,7 @@ from softswitch.api.views import (
     PersonRow,
     ReloadView,
     StatusView,
+    TrunkRow,
 )
 from softswitch.config.settings import Language
 from softswitch.errors import NoSuch
@@ -54,10 +55,20 @@ class SwitchCommands:
             calls=len(switch.live.conversations),
             people=len(settings.directory.people),
             registered=len(reachable & settings.directory.people.keys()),
+            trunks=self._trunks(),
             media=self._media(),
             counters=dict(switch.endpoint.counters + switch.shell.counters + Counter(switch.engine.counters())),
             warnings=[*switch.warnings, *switch.scarcity, *switch.alarms.values()],
         )
+
+    def _trunks(self) -> list[TrunkRow]:
+        states = self._switch.endpoint.trunks
+        return [
+            TrunkRow(
+                name=name, server=f"{trunk.transport}:{trunk.host}:{trunk.port}", state=states.get(name, "unknown")
+            )
+            for name, trunk in self._switch.settings.plan.trunks.items()
+        ]
 
     def _media(self) -> MediaStatus:
         switch = self._switch

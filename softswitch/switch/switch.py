@@ -39,8 +39,8 @@ from softswitch.records.live import Live
 from softswitch.records.query import Records
 from softswitch.records.recovery import closing_events
 from softswitch.sip.endpoint import Endpoint
-from softswitch.sip.events import PutOnWire, Transport
-from softswitch.sip.settings import SipSettings
+from softswitch.sip.events import Destination, PutOnWire, Transport
+from softswitch.sip.settings import SipSettings, TrunkPeer
 from softswitch.sip.trace import Trace
 from softswitch.sip.transport.shell import Listen, SipShell
 from softswitch.store.spool import Alarm
@@ -352,6 +352,10 @@ class Switch:
             max_contacts=settings.sip.contacts,
             session_expires=round(settings.sip.session_expires),
             keepalive_interval=settings.sip.keep_alive,
+            trunks=tuple(
+                TrunkPeer(name=one.name, to=Destination(one.transport, one.host, one.port), keep_alive=one.keep_alive)
+                for one in settings.plan.trunks.values()
+            ),
         )
 
     async def _start_sip(self, undo: contextlib.AsyncExitStack) -> None:

@@ -236,9 +236,9 @@ TABLES = """\
 [trunks.p.account] | [[inbound]] | [[outbound]] | [[people]] | [inbound] | [queues]\
 """
 KEYS = """\
-name domain language timezone country area data database music listen public local_nets digest expires expires_min contacts
-keep_alive session_expires ports codecs threads timeout what folder keep password group role devices ring outside record
-head server transport addresses account user realm calls number to trunk trunks as register nmae\
+name domain language timezone country area data database music listen public local_nets digest expires expires_min
+contacts keep_alive session_expires ports codecs threads timeout what folder keep password group role devices ring
+outside record head server transport addresses account user realm calls number to trunk trunks as register nmae\
 """
 printable = st.characters(codec="utf-8", exclude_characters="'", exclude_categories=["Cc"])
 values = st.one_of(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 HOST = "127.0.0.1"
-PROVIDER = "127.0.0.2"
+PROVIDER, BACKUP = "127.0.0.2", "127.0.0.3"
 """The trunk's address: a trunk is known by its address alone, so it needs another one than the phones."""
 
 INBOUND = "+74951234567"
@@ -68,6 +68,9 @@ def until(fact: Callable[[], Any], what: str, within: float) -> Any:
 class RunningSwitch:
     """``people`` are extensions; the password of 101 is "secret-101". Phones ring for ``ring`` seconds.
 
+    SIPp takes
+    the OPTIONS of ``trunk_keep_alive`` for calls that went wrong, so that they are off unless wanted.
+
     ``before`` stands before the command line, ("taskset", "-c", "0") for one.
     """
 
@@ -78,6 +81,7 @@ class RunningSwitch:
     record: bool = True
     keep_alive: str = "5m"
     digest: Sequence[str] = ("MD5",)
+    trunk_keep_alive: str = "off"
     rtp: tuple[int, int] = (20000, 29998)
     before: Sequence[str] = ()
     port: int = 0
@@ -88,6 +92,7 @@ class RunningSwitch:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_port()
         self.provider_port = self.provider_port or free_port(PROVIDER)
+        self.backup_port = free_port(BACKUP)
         self.config.write_text(self._toml(), encoding="utf-8")
 
     @property
@@ -202,7 +207,11 @@ class RunningSwitch:
         lines += [
             "[trunks.provider]",
             f'server = "{PROVIDER}:{self.provider_port}"',
+            f'keep_alive = "{self.trunk_keep_alive}"',
             'account = { user = "office", password = { env = "PROVIDER_PASSWORD" } }',
+            "[trunks.backup]",
+            f'server = "{BACKUP}:{self.backup_port}"',
+            f'keep_alive = "{self.trunk_keep_alive}"',
             "[[inbound]]",
             f'number = "{INBOUND}"',
             'to = "person:101"',
@@ -212,6 +221,10 @@ class RunningSwitch:
             "[[outbound]]",
             'number = "+7XXXXXXXXXX"',
             'trunks = ["provider"]',
+            f'as = "{INBOUND}"',
+            "[[outbound]]",
+            'number = "+44."',
+            'trunks = ["provider", "backup"]',
             f'as = "{INBOUND}"',
         ]
         return "\n".join(lines) + "\n"

@@ -27,8 +27,8 @@ from softswitch.ids import Ids
 from softswitch.media.engine import Codec
 from softswitch.sip.auth import DigestClient
 from softswitch.sip.endpoint import Endpoint
-from softswitch.sip.events import Flow, PutOnWire
-from softswitch.sip.settings import SipSettings
+from softswitch.sip.events import Destination, Flow, PutOnWire
+from softswitch.sip.settings import SipSettings, TrunkPeer
 from tests.sim.media import SilentEngine, SoundEngine
 from tests.sim.network import Address, Link, Network
 from tests.sim.phone import Phone
@@ -100,7 +100,12 @@ class VirtualOffice:
             recordings=recordings,
             media_timeout=media_timeout,
         )
-        self.endpoint = self._endpoint(sip or SipSettings(domain=DOMAIN, advertised=lambda _: SWITCH))
+        watched = tuple(
+            TrunkPeer(name=one.name, to=Destination("udp", one.host, one.port), keep_alive=one.keep_alive)
+            for one in trunks.values()
+        )
+        settings = sip or SipSettings(domain=DOMAIN, advertised=lambda _: SWITCH, trunks=watched)
+        self.endpoint = self._endpoint(settings)
         self.control = self._control()
 
     def _endpoint(self, settings: SipSettings) -> Endpoint:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softswitch.dialplan.routes import Inbound
-from softswitch.events import CallArrived, CallRouted, ConversationEnded
+from softswitch.events import CallArrived, CallRouted, ConversationEnded, TrunkReachability
 from tests.sim.office import BACKUP, PROVIDER, SECOND_LINE, VirtualOffice
 
 
@@ -258,15 +258,123 @@ def test_inbound_and_outbound_calls_share_the_lines():
     assert backup.talking
 
 
-def test_a_dead_trunk_is_passed_over_after_64_t1():
+# Trunks that are not there --------------------------------------------------------------------------------------------
+
+
+def test_a_trunk_that_says_nothing_at_all_is_passed_over_after_its_timeout():
     office = VirtualOffice()
     anna = office.phone("101")
     provider, backup = office.provider(), office.provider(host=BACKUP)
     provider.vanish()
     anna.call("+79161234567")
-    office.run(40)
+    began = office.now
+    office.run_until(lambda: backup.count("INVITE") == 1)
+    assert 4.0 <= office.now - began < 4.5
+    office.run(2)
     assert anna.talking
     assert backup.talking
+
+
+def test_a_trunk_that_answers_late_does_not_ring_beside_the_second():
+    # Its 180 and 200 come when the second trunk has the call: the 180 is answered by CANCEL, the 200 by ACK and BYE.
+    office = VirtualOffice()
+    anna = office.phone("101")
+    provider, backup = office.provider(answer=0.2), office.provider(host=BACKUP)
+    provider.vanish()
+    anna.call("+79161234567")
+    office.run(6)
+    assert backup.talking
+    office.network.dead.discard(PROVIDER)
+    office.run(40)
+    assert provider.count("INVITE") >= 1
+    assert provider.idle
+    assert backup.talking
+    assert anna.talking
+    assert office.results == []
+    anna.hang_up()
+    office.run(40)
+    assert office.results == ["answered"]
+    assert office.settled()
+
+
+def test_the_caller_may_give_up_before_a_silent_trunk_is_passed_over():
+    office = VirtualOffice()
+    anna, backup = office.phone("101"), office.provider(host=BACKUP)
+    office.provider().vanish()
+    anna.call("+79161234567")
+    office.run(2)
+    anna.hang_up()
+    office.run(40)
+    assert backup.count("INVITE") == 0
+    assert office.results == ["abandoned"]
+    assert office.settled()
+
+
+def test_a_trunk_that_failed_a_call_is_tried_last_by_the_next():
+    office = VirtualOffice()
+    anna, provider = office.phone("101"), office.provider()
+    backup = office.provider(host=BACKUP)
+    provider.vanish()
+    anna.call("+79161234567")
+    office.run(6)
+    assert office.endpoint.trunks["provider"] == "down"
+    anna.hang_up()
+    office.run(1)
+    anna.call("+79161234567")
+    office.run(1)
+    assert backup.talking
+    assert [(e.trunk, e.reachable) for e in office.told(TrunkReachability)] == [("provider", False)]
+
+
+def test_a_trunk_that_is_down_is_still_better_than_none():
+    office = VirtualOffice()
+    anna, provider = office.phone("101"), office.provider()
+    provider.vanish()
+    office.provider(host=BACKUP, refuse=503)
+    anna.call("+79161234567")
+    office.run(10)
+    office.network.dead.discard(PROVIDER)
+    anna.call("+79161234567")
+    office.run(4)
+    assert provider.talking
+
+
+def test_a_trunk_that_stops_answering_options_is_down_and_three_good_answers_bring_it_back():
+    office = VirtualOffice()
+    provider = office.provider()
+    office.provider(host=BACKUP)
+    office.run(1)
+    assert dict(office.endpoint.trunks) == {"provider": "up", "backup": "up"}
+    provider.vanish()
+    # Asked every 30 s; 4 s of silence are believed.
+    office.run(34)
+    assert office.endpoint.trunks["provider"] == "down"
+    office.network.dead.discard(PROVIDER)
+    good = provider.count("OPTIONS")
+    office.run_until(lambda: office.endpoint.trunks["provider"] == "up")
+    assert provider.count("OPTIONS") - good >= 3  # the question that it slept through comes again too
+    told = [(e.trunk, e.reachable, e.why) for e in office.told(TrunkReachability)]
+    assert told == [("provider", False, "no answer to OPTIONS"), ("provider", True, "answers OPTIONS")]
+
+
+def test_a_trunk_that_never_answers_options_is_not_down_for_that():
+    office = VirtualOffice()
+    office.provider().vanish()
+    office.run(200)
+    assert office.endpoint.trunks["provider"] == "unknown"
+    assert office.told(TrunkReachability) == []
+
+
+def test_a_trunk_that_never_answers_options_rests_after_a_failed_call_and_is_tried_again():
+    office = VirtualOffice()
+    anna = office.phone("101")
+    office.provider().vanish()
+    office.provider(host=BACKUP, refuse=486)
+    anna.call("+79161234567")
+    office.run(6)
+    assert office.endpoint.trunks["provider"] == "down"
+    office.run(30)
+    assert office.endpoint.trunks["provider"] == "unknown"
 
 
 def test_the_caller_gives_up_while_the_second_trunk_is_tried():
