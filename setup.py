@@ -24,8 +24,9 @@ def extension(name: str) -> Extension:
         depends=[
             f"ext/{header}.h"
             for header in (
-                "codec", "command", "core", "dtmf", "g711", "jitter", "mix", "plc", "receive", "recorder", "resample", "ring",
-                "row", "rtcp", "rtp", "send", "sequence", "socket_loop", "source_policy", "tick",
+                "codec", "command", "core", "dtmf", "g711", "jitter", "mix", "pitch", "plc", "receive", "recorder",
+                "resample", "ring", "row", "rtcp", "rtp", "send", "sequence", "socket_loop", "source_policy",
+                "stretch", "tick",
             )
         ],
         extra_compile_args=FLAGS,
@@ -34,7 +35,7 @@ def extension(name: str) -> Extension:
 
 setup(
     ext_modules=cythonize(
-        [extension("native"), extension("kernels")],
+        [extension("native"), extension("kernels"), extension("playout_kernels")],
         build_dir="build/cython",
         compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True},
     )

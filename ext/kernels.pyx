@@ -41,7 +41,6 @@ cdef extern from "core.h" nogil:
     uint32_t sequence_lost(const c_sequence *s)
     void sequence_arrival(c_sequence *s, uint32_t timestamp, uint32_t arrival)
 
-    void plc_conceal(const int16_t *last, int16_t *out, int run, int n)
     void mix_add(int32_t *total, const int16_t *pcm, int32_t start, int32_t end, int n)
     void mix_saturate(const int32_t *total, int16_t *pcm, int n)
 
@@ -174,12 +173,6 @@ def parse(bytes data):
     if not rtp_parse(<const uint8_t *><const char *>data, len(data), &h):
         return None
     return (h.payload_type, h.sequence, h.timestamp, h.ssrc, data[h.offset : h.offset + h.length], bool(h.marker))
-
-
-def conceal(bytes last, int run):
-    out = PyBytes_FromStringAndSize(NULL, len(last))
-    plc_conceal(<const int16_t *><const char *>last, <int16_t *><char *>out, run, len(last) // 2)
-    return out
 
 
 def mix(list row, int samples):

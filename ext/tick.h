@@ -21,6 +21,13 @@ static inline void list_add(uint32_t *first, uint32_t index, uint32_t *next, uin
     } while (0)
 
 /* ---- sources of this slot ----------------------------------------------------------------------------------------- */
+/* The last frame again, fading out in three; `run` counts them from 1. */
+static inline void port_fade(const int16_t *restrict last, int16_t *restrict out, int run) {
+    static const int32_t gain[4] = {32768, 22938, 11469, 0}; /* Q15, at the borders of the frames */
+    int32_t from = gain[run - 1], step = gain[run] - from;
+    for (int i = 0; i < CORE_FRAME; i++) out[i] = (int16_t)((last[i] * (from + step * (i + 1) / CORE_FRAME)) >> 15);
+}
+
 static inline void port_decode(core *c, port *p, int64_t now) {
     (void)c;
     uint8_t frame[CORE_FRAME];
@@ -32,7 +39,7 @@ static inline void port_decode(core *c, port *p, int64_t now) {
         memcpy(p->plc_last, s->pcm, sizeof s->pcm);
         p->plc_run = 0;
     } else if (p->plc_run < 3 && !p->dtmf_in.active) {
-        plc_conceal(p->plc_last, s->pcm, ++p->plc_run, CORE_FRAME);
+        port_fade(p->plc_last, s->pcm, ++p->plc_run);
     } else {
         p->plc_run = 4;
         s->has_frame = 0;
