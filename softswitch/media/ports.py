@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from softswitch.errors import NotPossible
 from softswitch.ids import Ids
@@ -135,9 +136,7 @@ def _bind(host: str, port: int) -> PortPair:
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    flags = socket.AI_NUMERICHOST | socket.AI_PASSIVE
-    # Numeric only: no name is looked up; a link-local address keeps its %interface.
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=flags)[0]
+    family, address = _address(host, port)
     endpoint = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         if family == socket.AF_INET6:
@@ -150,3 +149,18 @@ def _bound(host: str, port: int) -> socket.socket:
         endpoint.close()
         raise
     return endpoint
+
+
+def _address(host: str, port: int) -> tuple[int, tuple[Any, ...]]:
+    """Return family and address to bind. Numeric only: no name is looked up."""
+    if ":" not in host:
+        # getaddrinfo costs as much as socket and bind together; inet_aton would read "10.1" and names are refused.
+        try:
+            socket.inet_pton(socket.AF_INET, host)
+        except OSError as error:
+            raise OSError(errno.EADDRNOTAVAIL, f"{host} is no numeric address") from error
+        return socket.AF_INET, (host, port)
+    flags = socket.AI_NUMERICHOST | socket.AI_PASSIVE
+    # A link-local address keeps its %interface.
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=flags)[0]
+    return family, address

@@ -422,7 +422,7 @@ def test_glare_waits_less_for_the_callee() -> None:
     net.run(0.1)
     bob.say(bob.reply(bob.requests("INVITE")[0], 491, tag="x"), alice)
     net.run(2.2)
-    assert len(bob.requests("INVITE")) == 2
+    assert len({request.cseq.number for request in bob.requests("INVITE")}) == 2
 
 
 def test_a_reinvite_that_overtakes_the_ack_stands_for_it() -> None:
