@@ -9,7 +9,10 @@
 #include <stdint.h>
 #include "codec.h"
 #include "dtmf.h"
+#include "dtmf_inband.h"
+#include "dtmf_tone.h"
 #include "jitter.h"
+#include "level.h"
 #include "mix.h"
 #include "plc.h"
 #include "resample.h"

@@ -86,6 +86,26 @@ cdef extern from "core.h" nogil:
     int dtmf_busy(const dtmf_sender *s)
     dtmf_packet dtmf_next(dtmf_sender *s, uint32_t timestamp)
 
+    ctypedef struct level_meter:
+        pass
+    ctypedef struct level_second:
+        uint32_t power, floor
+        uint16_t frames, loud, overlapped
+    int level_add(level_meter *m, const int16_t *pcm, int n)
+    void level_miss(level_meter *m)
+    void level_overlap(level_meter *m)
+    level_second level_take(level_meter *m)
+
+    ctypedef struct tone_state:
+        pass
+    void tone_setup()
+    void tone_digit(tone_state *t, int event, uint32_t rate, int first, int last, int16_t *pcm, int n)
+    ctypedef struct inband_receiver:
+        pass
+    void inband_reset(inband_receiver *r)
+    dtmf_news inband_receive(inband_receiver *r, const int16_t *pcm, int n)
+    int inband_suspect(const int16_t *pcm)
+
     enum:
         RTCP_MAX
     ctypedef struct rtcp_report:
@@ -103,6 +123,7 @@ cdef extern from "core.h" nogil:
 
 codec_setup()
 resample_setup()
+tone_setup()
 
 
 def encode(int law, bytes pcm):
@@ -320,6 +341,55 @@ cdef class DtmfSender:
         """(event, end, duration, timestamp, marker), or None."""
         cdef dtmf_packet p = dtmf_next(&self._s, timestamp)
         return (p.event, bool(p.end), p.duration, p.start, bool(p.marker)) if p.send else None
+
+
+cdef class LevelMeter:
+    cdef level_meter _m
+
+    def __cinit__(self):
+        memset(&self._m, 0, sizeof(self._m))
+
+    def add(self, bytes pcm):
+        return bool(level_add(&self._m, <const int16_t *><const char *>pcm, len(pcm) // 2))
+
+    def miss(self):
+        level_miss(&self._m)
+
+    def overlap(self):
+        level_overlap(&self._m)
+
+    def take(self):
+        """(power, floor, frames, loud, overlapped)."""
+        cdef level_second s = level_take(&self._m)
+        return s.power, s.floor, s.frames, s.loud, s.overlapped
+
+
+cdef class DigitTone:
+    cdef tone_state _t
+
+    def __cinit__(self):
+        memset(&self._t, 0, sizeof(self._t))
+
+    def frame(self, int event, uint32_t rate, bint first, bint last, int samples):
+        out = PyBytes_FromStringAndSize(NULL, samples * 2)
+        tone_digit(&self._t, event, rate, first, last, <int16_t *><char *>out, samples)
+        return out
+
+
+cdef class InbandReceiver:
+    cdef inband_receiver _r
+
+    def __cinit__(self):
+        inband_reset(&self._r)
+
+    def receive(self, bytes pcm):
+        assert len(pcm) <= 320
+        return _told(inband_receive(&self._r, <const int16_t *><const char *>pcm, len(pcm) // 2))
+
+
+def suspect(bytes pcm):
+    assert len(pcm) == 160
+    return bool(inband_suspect(<const int16_t *><const char *>pcm))
 
 
 def parse_reports(bytes data, uint32_t ours):
