@@ -20,6 +20,8 @@ from softswitch.ids import ConversationId, LegId, NodeId
 __all__ = [
     "EVENTS",
     "Abandoned",
+    "AccountBanned",
+    "BanLifted",
     "CallArrived",
     "CallRouted",
     "ConfigRefused",
@@ -128,6 +130,23 @@ class TrunkReachability(Event):
     trunk: str
     reachable: bool
     why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountBanned(Event):
+    """Too many wrong passwords for ``account`` came from the address ``source``."""
+
+    source: str
+    account: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BanLifted(Event):
+    """Somebody ended a ban before its time."""
+
+    source: str
+    account: str
 
 
 # Conversations and their legs ---------------------------------------------------------------------------------------
@@ -307,6 +326,8 @@ EVENTS: dict[str, type[Event]] = {
         DeviceUnbound,
         DeviceReachability,
         TrunkReachability,
+        AccountBanned,
+        BanLifted,
         CallArrived,
         CallRouted,
         LegOffered,

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from softswitch.api.views import CallRow, ConversationView, EventRow, LadderView, PersonRow, ReloadView, StatusView
+from softswitch.api.views import (
+    BanRow,
+    CallRow,
+    ConversationView,
+    EventRow,
+    LadderView,
+    PersonRow,
+    ReloadView,
+    StatusView,
+)
 from softswitch.errors import ConfigError, NoSuch, NotPermitted, NotPossible, SwitchError
 
 __all__ = ["COMMANDS", "BadRequest", "Command", "Commands", "Failure", "Parameter", "arguments", "failure"]
@@ -40,6 +49,10 @@ class Commands(Protocol):
 
     async def reload(self, path: str | None, language: str) -> ReloadView:
         """Read the configuration again and swap it in. Raises ConfigError; then the old one stays in force."""
+        ...
+
+    async def unban(self, source: str | None, account: str | None) -> list[BanRow]:
+        """Lift the bans of a source, an account, or both; None is any. Return those that were in force."""
         ...
 
     async def stop(self) -> None:
@@ -111,6 +124,14 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             "read the configuration again",
             {"path": Parameter(str, "another file than the one in force"), "language": _LANGUAGE},
             call=lambda on, path, language: on.reload(path, language),
+        ),
+        "unban": Command(
+            "let somebody try passwords again",
+            {
+                "source": Parameter(str, "the address that was banned; any without it"),
+                "account": Parameter(str, "the account that was guessed at; any without it"),
+            },
+            call=lambda on, source, account: on.unban(source, account),
         ),
         "stop": Command("stop in an orderly way", {}, call=lambda on: on.stop()),
         "events": Command(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Literal, TypedDict
 
 __all__ = [
+    "BanRow",
     "CallRow",
     "ConversationView",
     "DeviceRow",
@@ -45,6 +46,14 @@ class TrunkRow(TypedDict):
     state: Literal["up", "down", "unknown"]
 
 
+class BanRow(TypedDict):
+    """From ``source`` nobody may be ``account``; ``left`` in seconds."""
+
+    source: str
+    account: str
+    left: float
+
+
 class StatusView(TypedDict):
     """``warnings`` are sentences for a person; ``counters`` only ever grow."""
 
@@ -60,6 +69,7 @@ class StatusView(TypedDict):
     people: int
     registered: int
     trunks: list[TrunkRow]
+    bans: list[BanRow]
     media: MediaStatus
     counters: dict[str, int]
     warnings: list[str]

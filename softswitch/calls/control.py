@@ -32,8 +32,10 @@ from softswitch.media.engine import (
     RecordingId,
     SourceId,
 )
+from softswitch.sip.bans import Ban
 from softswitch.sip.endpoint import Endpoint
 from softswitch.sip.events import (
+    Banned,
     Binding,
     DialogState,
     Ended,
@@ -167,6 +169,13 @@ class Control:
         """Send BYE in a dialog of a process that died."""
         return self._run(self.endpoint.release(dialog, now), now)
 
+    def unban(self, source: str | None, account: str | None, now: float) -> list[Ban]:
+        """Lift bans, see ``Endpoint.unban``."""
+        lifted = self.endpoint.unban(source, account, now)
+        for ban in lifted:
+            self.publish(facts.BanLifted(source=ban.source, account=ban.account))
+        return lifted
+
     def unregister(self, person: str, now: float) -> list[PutOnWire]:
         """Forget the devices of somebody who may no longer register; running calls go on."""
         return self._run(self.endpoint.unregister(person), now)
@@ -206,6 +215,8 @@ class Control:
                     self._incoming(output, now)
                 case Registered() | Unregistered():
                     self._registration(output, now)
+                case Banned(source=source, account=account, seconds=seconds):
+                    self.publish(facts.AccountBanned(source=source, account=account, seconds=seconds))
                 case TrunkReachability(trunk=name, reachable=reachable, why=why):
                     self.publish(facts.TrunkReachability(trunk=name, reachable=reachable, why=why))
                 case _:

@@ -129,6 +129,21 @@ def status(terminal: Terminal) -> None:
 
 
 @command
+@click.argument("source", required=False)
+@click.option("--account", cls=Explained, key="option.account")
+def unban(terminal: Terminal, source: str | None, account: str | None) -> None:
+    with client_of(terminal) as (client, _):
+        lifted = client.call("unban", source=source, account=account)
+    if terminal.json:
+        terminal.print_json(lifted)
+        return
+    for ban in lifted:
+        terminal.print(terminal.say("unbanned", source=ban["source"], account=ban["account"]))
+    if not lifted:
+        terminal.print(terminal.say("not_banned"))
+
+
+@command
 def people(terminal: Terminal) -> None:
     with client_of(terminal) as (client, _):
         rows = client.call("people")

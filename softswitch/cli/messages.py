@@ -29,6 +29,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "help.stop": ("Stop the running switch.", "Остановить работающую станцию."),
     "help.status": ("How the running switch is.", "Как себя чувствует станция."),
+    "help.unban": (
+        "Let the address SOURCE (any without it) try passwords again.",
+        "Снова разрешить вход с адреса SOURCE (без него — с любого).",
+    ),
     "help.people": ("Who is registered, from where and since when.", "Кто на связи, откуда и с каких пор."),
     "help.calls": ("Running calls; --finished adds past ones.", "Идущие разговоры; --finished добавит прошедшие."),
     "help.show": (
@@ -54,6 +58,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Файл офиса, по которому ищется станция [softswitch.toml].",
     ),
     "option.socket": ("The control socket itself, instead of --config.", "Управляющий сокет вместо --config."),
+    "option.account": ("Only for this account.", "Только для этого имени."),
     "option.finished": ("How many finished calls to add.", "Сколько прошедших разговоров добавить."),
     "option.follow": ("Go on and print what happens.", "Не выходить и печатать происходящее."),
     "option.messages": ("Print the whole SIP messages too.", "Печатать и сами SIP-сообщения."),
@@ -174,6 +179,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{threads} threads, {open} of {total} ports, {recordings} recordings, ticks late by {p99} ms (p99)",
         "потоков: {threads}, портов: {open} из {total}, записей: {recordings}, опоздание тактов {p99} мс (p99)",
     ),
+    "bans": ("banned", "вход закрыт"),
+    "ban.line": (
+        "{source} for account {account}, {left} more (softswitch unban {source})",
+        "{source} для имени {account}, ещё {left} (softswitch unban {source})",
+    ),
+    "unbanned": ("{source} may be {account} again", "{source}: вход под именем {account} открыт"),
+    "not_banned": ("nobody of that description is banned", "таких закрытых входов нет"),
     "trunks": ("trunk", "транк"),
     "trunk.up": ("up", "отвечает"),
     "trunk.down": ("down, tried last", "не отвечает, пробуется последним"),

@@ -41,6 +41,10 @@ def status(terminal: Terminal, view: StatusView) -> None:
             ("trunks", f"{one['name']} ({one['server']}): {terminal.word('trunk', one['state'])}")
             for one in view["trunks"]
         ),
+        *(
+            ("bans", terminal.say("ban.line", left=lasting(ban["left"]), source=ban["source"], account=ban["account"]))
+            for ban in view["bans"]
+        ),
         (
             "media",
             terminal.say(

@@ -81,6 +81,11 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "DeviceUnbound": ("{person} is no longer registered ({why})", "{person}: регистрация окончена ({why})"),
     "DeviceReachability": ("a device of {person} does not respond", "устройство {person} не отзывается"),
     "DeviceReachability+reachable": ("a device of {person} responds again", "устройство {person} снова отзывается"),
+    "AccountBanned": (
+        "{source} is banned for account {account}: too many wrong passwords",
+        "{source}: вход под именем {account} закрыт, слишком много неверных паролей",
+    ),
+    "BanLifted": ("the ban of {source} for account {account} is lifted", "{source}: вход под именем {account} открыт"),
     "TrunkReachability": ("trunk {trunk} does not respond ({why})", "транк {trunk} не отзывается ({why})"),
     "TrunkReachability+reachable": ("trunk {trunk} is in use again ({why})", "транк {trunk} снова в работе ({why})"),
 }

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from softswitch.ids import Ids
@@ -70,11 +70,14 @@ class Allowed:
 class Denied:
     """Answer with a fresh challenge. ``stale``: the password was right and only the nonce was not.
 
-    ``why`` is for our own log and counters, never for the peer.
+    ``why`` is for our own log and counters, never for the peer. ``guess``: whose password the
+    answer was meant to prove, and did not, by somebody who had our challenge at this address:
+    without that, whoever forges a source address could have it banned.
     """
 
     why: str
     stale: bool = False
+    guess: str = field(default="", compare=False)
 
 
 class _Counts:
@@ -186,7 +189,7 @@ class DigestServer:
         expected = digest_response(algorithm, known or self._nobody, nonce, method=request.method, uri=uri, qop=qop)
         right = hmac.compare_digest(expected.encode(), answer.lower().encode("utf-8", "replace"))
         if not right or known is None:
-            return Denied("wrong user or password")
+            return Denied("wrong user or password", guess=user if self._is_ours(nonce, source) else "")
         return self._spend(nonce, int(qop[1], 16) if qop else 1, source, now) or Allowed(user, algorithm)
 
     def _find(self, request: Request, header: str) -> Credentials | Denied:
@@ -213,11 +216,9 @@ class DigestServer:
     def _spend(self, nonce: str, count: int, source: str, now: float) -> Denied | None:
         """Judge the nonce of a right answer, and note its count when it is good."""
         millis = self._issue_time(now)
-        stamp, signature = nonce[:20], nonce[20:]
-        signed = self._sign(stamp, source)
-        if not hmac.compare_digest(signed.encode(), signature.encode("utf-8", "replace")):
+        if not self._is_ours(nonce, source):
             return Denied("nonce is not ours or not for this address", stale=True)
-        issued = int(stamp[:12], 16)
+        issued = int(nonce[:12], 16)
         if not 0 <= millis - issued < self._life:
             return Denied("nonce has expired", stale=True)
         counts = self._used.get(nonce)
@@ -230,6 +231,10 @@ class DigestServer:
             # The client may well be honest, and only repeat its counts: let it have a new nonce.
             return Denied("nonce count was used before", stale=True)
         return None
+
+    def _is_ours(self, nonce: str, source: str) -> bool:
+        signed = self._sign(nonce[:20], source)
+        return hmac.compare_digest(signed.encode(), nonce[20:].encode("utf-8", "replace"))
 
     def _remember(self, nonce: str, issued: int, millis: int) -> _Counts:
         used = self._used

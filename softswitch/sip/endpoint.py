@@ -13,8 +13,10 @@ from collections.abc import Iterable, Mapping
 from softswitch.clock import Deadlines
 from softswitch.ids import Ids
 from softswitch.sip.auth import Denied, DigestServer
+from softswitch.sip.bans import Ban, Bans
 from softswitch.sip.dialog import Dialog
 from softswitch.sip.events import (
+    Banned,
     Binding,
     Destination,
     DialogState,
@@ -59,6 +61,8 @@ from softswitch.sip.uas import Callee
 
 __all__ = ["Endpoint"]
 
+_BANNED = Refusal(403, (("Warning", '399 softswitch "too many wrong passwords"'),))
+
 
 class Endpoint:
     """SIP user agent server, client and registrar in one. Nothing that a peer sends raises.
@@ -78,6 +82,7 @@ class Endpoint:
             life=settings.nonce_life,
             algorithms=settings.algorithms,
         )
+        self._bans = Bans()
         self._registrar = Registrar(settings)
         self._keepalive = KeepAlive(self._stack, self._registrar)
         self._trunks = TrunkWatch(self._stack)
@@ -174,6 +179,14 @@ class Endpoint:
         self._digest.offer(settings.algorithms)
         self._trunks.use()
         self._hosts = settings.hosts | {settings.domain}
+
+    def bans(self, now: float) -> list[Ban]:
+        """Who may not try a password any more, the oldest first."""
+        return self._bans.all(now)
+
+    def unban(self, source: str | None, account: str | None, now: float) -> list[Ban]:
+        """Lift the bans of a source, an account, or both; None is any. Return those that were in force."""
+        return self._bans.lift(source, account, now)
 
     # Trunks ---------------------------------------------------------------------------------------------------------
 
@@ -354,11 +367,20 @@ class Endpoint:
         """Return the person who sent the request, or the challenge."""
         source = flow.remote[0]
         verdict = self._digest.check(request, self._authority.credentials, source, now)
+        account = verdict.guess if isinstance(verdict, Denied) else verdict.user
+        if account and self._bans.holds(source, account, now):
+            # Whether the password was right this time is not told: the guesser asks just that.
+            self._stack.counters["denied: banned"] += 1
+            return self._refuse(request, _BANNED, flow)
         if not isinstance(verdict, Denied):
             return verdict.user
         self._stack.counters[f"denied: {verdict.why}"] += 1
         lines = self._digest.challenge(now, source, verdict.stale)
-        return self._refuse(request, Refusal(401, tuple(("WWW-Authenticate", line) for line in lines)), flow)
+        out = self._refuse(request, Refusal(401, tuple(("WWW-Authenticate", line) for line in lines)), flow)
+        if account and self._bans.guessed(source, account, now) and not self._registrar.healthy_at(source):
+            ban = self._bans.add(source, account, now)
+            out.append(Banned(source=ban.source, account=ban.account, seconds=ban.until - now))
+        return out
 
     def _register(self, request: Request, flow: Flow, now: float) -> list[Output]:
         if malformed(request):

@@ -20,6 +20,7 @@ __all__ = [
     "Accept",
     "AnswerOffer",
     "Answered",
+    "Banned",
     "Binding",
     "Cause",
     "Confirmed",
@@ -351,7 +352,16 @@ class TrunkReachability:
     why: str
 
 
-Output = PutOnWire | SessionEvent | Registered | Unregistered | TrunkReachability
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Banned:
+    """From ``source`` nobody may be ``account`` for so many seconds: too many wrong passwords."""
+
+    source: str
+    account: str
+    seconds: float
+
+
+Output = PutOnWire | SessionEvent | Registered | Unregistered | TrunkReachability | Banned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

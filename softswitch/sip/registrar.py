@@ -77,6 +77,10 @@ class Registrar:
         """Return who registered this contact over this flow."""
         return self._flows.get(flow, {}).get(str(contact))
 
+    def healthy_at(self, host: str) -> bool:
+        """Whether a device that answers is registered from this address."""
+        return any(binding.reachable and binding.flow.remote[0] == host for binding in self.all_bindings())
+
     def describe(self) -> list[str]:
         return [
             f"{b.person} <{b.contact}> over {b.flow.transport} {b.flow.remote[0]}:{b.flow.remote[1]}"

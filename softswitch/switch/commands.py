@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from softswitch import __version__
 from softswitch.api import present
 from softswitch.api.views import (
+    BanRow,
     CallRow,
     ConversationView,
     EventRow,
@@ -24,6 +25,7 @@ from softswitch.api.views import (
 )
 from softswitch.config.settings import Language
 from softswitch.errors import NoSuch
+from softswitch.sip.bans import Ban
 from softswitch.switch.ground import port_pairs
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class SwitchCommands:
             people=len(settings.directory.people),
             registered=len(reachable & settings.directory.people.keys()),
             trunks=self._trunks(),
+            bans=self._bans(switch.endpoint.bans(switch.clock.now())),
             media=self._media(),
             counters=dict(switch.endpoint.counters + switch.shell.counters + Counter(switch.engine.counters())),
             warnings=[*switch.warnings, *switch.scarcity, *switch.alarms.values()],
@@ -69,6 +72,10 @@ class SwitchCommands:
             )
             for name, trunk in self._switch.settings.plan.trunks.items()
         ]
+
+    def _bans(self, bans: Sequence[Ban]) -> list[BanRow]:
+        now = self._switch.clock.now()
+        return [BanRow(source=ban.source, account=ban.account, left=round(ban.until - now, 3)) for ban in bans]
 
     def _media(self) -> MediaStatus:
         switch = self._switch
@@ -141,6 +148,10 @@ class SwitchCommands:
         spoken: Language = "ru" if language == "ru" else "en"
         changes = switch.reload(Path(path) if path else None, spoken)
         return ReloadView(path=str(switch.settings.path), changes=changes, warnings=switch.warnings)
+
+    async def unban(self, source: str | None, account: str | None) -> list[BanRow]:
+        switch = self._switch
+        return self._bans(switch.control.unban(source, account, switch.clock.now()))
 
     async def stop(self) -> None:
         self._switch.request_stop()

@@ -42,6 +42,7 @@ STATUS = StatusView(
     people=3,
     registered=2,
     trunks=[],
+    bans=[],
     media=MediaStatus(threads=1, ports_open=4, ports_total=5000, recordings=1, late_p99=0.000512, late_max=0.002),
     counters={"invite": 12, "icmp": 0, "denied": 3},
     warnings=["people.101.password: the password is easily guessed"],

@@ -134,6 +134,12 @@ class TestServer:
         (strong,) = guard.challenge(0.2, HOME)
         assert guard.check(answered(strong), people, HOME, 0.3) == Allowed("101", "SHA-256")
 
+    def test_a_wrong_answer_is_a_guess_only_of_who_had_our_challenge_at_this_address(self) -> None:
+        guard = server()
+        wrong = answered(guard.challenge(0.0, HOME)[0], password="guess")
+        guesses = [guard.check(wrong, people, source, 0.1) for source in (HOME, "203.0.113.9")]
+        assert [guess.guess for guess in guesses if isinstance(guess, Denied)] == ["101", ""]
+
     def test_request_without_credentials_is_denied(self) -> None:
         assert server().check(register(), people, HOME, 0.0) == Denied("no credentials")
 
