@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "g711.h"
+#include "g722.h"
+#include "l16.h"
 
 enum {
     CODEC_PCMU = LAW_MU,
@@ -76,6 +78,10 @@ static int lasts_as_bytes(const uint8_t *payload, int length) { return length; }
 static const codec codecs[CODEC_COUNT] = {
     [CODEC_PCMU] = {8000, 8000, 160, 160, 160, 1, 0, pcmu_decode, pcmu_encode, NULL, NULL, lasts_as_bytes},
     [CODEC_PCMA] = {8000, 8000, 160, 160, 160, 1, 0, pcma_decode, pcma_encode, NULL, NULL, lasts_as_bytes},
+    [CODEC_G722] = {16000, 8000, 320, 160, 160, 1, sizeof(g722_state), g722_decode, g722_encode, NULL, NULL, lasts_as_bytes},
+    [CODEC_L16_8] = {8000, 8000, 160, 160, 320, 2, 0, l16_decode, l16_encode, NULL, NULL, l16_lasts},
+    [CODEC_L16_16] = {16000, 16000, 320, 320, 640, 2, 0, l16_decode, l16_encode, NULL, NULL, l16_lasts},
+    [CODEC_L16_48] = {48000, 48000, 960, 960, 1920, 2, 0, l16_decode, l16_encode, NULL, NULL, l16_lasts},
 };
 
 /* Whether the core can decode and encode it; CODEC_OPAQUE it can only pass on. */
@@ -85,7 +91,10 @@ static inline int codec_speaks(int which) { return which >= 0 && which < CODEC_C
 static inline size_t codec_size(int which) { return codecs[which].state; }
 
 /* Make a block of codec_size() bytes ready for a new session; 0 if it is not possible. Not for the tick. */
-static inline int codec_open(int which, void *state) { return codec_speaks(which); }
+static inline int codec_open(int which, void *state) {
+    if (which == CODEC_G722) g722_reset(state);
+    return codec_speaks(which);
+}
 
 static void codec_setup(void) { g711_setup(); }
 

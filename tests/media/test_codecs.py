@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from softswitch.media import kernels
 
 PCMU, PCMA, OPAQUE = 0, 1, 7
+L16 = (3, 4, 5)
 
 
 @pytest.mark.parametrize("which", [PCMU, PCMA])
@@ -22,3 +25,21 @@ def test_g711_in_the_table_is_the_g711_kernel(which: int) -> None:
 def test_an_opaque_codec_cannot_be_heard() -> None:
     with pytest.raises(ValueError, match="codec 7 is not in the core"):
         kernels.Codec(OPAQUE)
+
+
+@given(st.sampled_from(L16), st.binary(max_size=2000))
+def test_l16_is_samples_in_network_order(which: int, payload: bytes) -> None:
+    codec = kernels.Codec(which)
+    whole = payload[: len(payload) // 2 * 2]  # half a sample is none
+    pcm = np.frombuffer(whole, dtype=">i2").astype("<i2").tobytes()
+    assert codec.decode(payload) == pcm
+    assert codec.encode(pcm) == whole
+    assert codec.lasts(payload) == len(whole) // 2
+
+
+def test_l16_has_the_rate_of_its_clock() -> None:
+    assert [(c.rate, c.clock, c.frame) for c in map(kernels.Codec, L16)] == [
+        (8000, 8000, 160),
+        (16_000, 16_000, 320),
+        (48_000, 48_000, 960),
+    ]
