@@ -12,7 +12,7 @@ from softswitch.config.faults import Complaints
 from softswitch.config.kinds import Env, File, Generated, Literally, PasswordSource
 from softswitch.config.positions import Path as KeyPath
 from softswitch.config.schema import SwitchTable
-from softswitch.config.settings import RecordingOptions, RtpOptions, Settings, SipOptions, SwitchOptions
+from softswitch.config.settings import RecordingOptions, RtpOptions, Settings, SipOptions, SwitchOptions, WebOptions
 from softswitch.config.tables import Tables
 from softswitch.config.values import Wrong
 from softswitch.dialplan.routes import Inbound, Outbound, Plan, Trunk
@@ -77,7 +77,15 @@ class Builder:
             directory=self._directory(switch.domain, secrets),
             plan=self._plan(tables.switch),
             accounts=MappingProxyType(accounts),
+            web=self._web(),
         )
+
+    def _web(self) -> WebOptions | None:
+        table = self._tables.web
+        if table is None:
+            return None
+        host, port = table.listen
+        return WebOptions(host=host, port=port, origin=table.origin, proxies=table.proxies)
 
     def _switch(self) -> SwitchOptions | None:
         table = self._tables.switch

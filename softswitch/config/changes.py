@@ -7,14 +7,25 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from softswitch.config.settings import Language, Settings
+from softswitch.config.settings import Language, Settings, WebOptions
 from softswitch.config.values import show_duration
 from softswitch.dialplan.routes import Inbound, Outbound
 
 __all__ = ["RESTART", "diff"]
 
 RESTART = frozenset(
-    {"switch.domain", "switch.data", "switch.database", "sip.listen", "rtp.ports", "rtp.threads", "recording.folder"}
+    {
+        "switch.domain",
+        "switch.data",
+        "switch.database",
+        "sip.listen",
+        "rtp.ports",
+        "rtp.threads",
+        "recording.folder",
+        "web.listen",
+        "web.origin",
+        "web.proxies",
+    }
 )
 """Keys whose new value is taken at the next start: they are sockets, threads and files that calls stand on."""
 
@@ -45,6 +56,7 @@ class _Diff:
     def settings(self, old: Settings, new: Settings) -> list[str]:
         for table in ("switch", "sip", "rtp", "recording"):
             self._fields(table, _plain(getattr(old, table)), _plain(getattr(new, table)))
+        self._web(old.web, new.web)
         for name in ("country", "area"):
             self._fields("switch", {name: getattr(old.plan, name)}, {name: getattr(new.plan, name)})
         self._things("people", old.directory.people, new.directory.people, lambda one: one.name)
@@ -57,6 +69,12 @@ class _Diff:
         self._rules("inbound", old.plan.inbound, new.plan.inbound)
         self._rules("outbound", old.plan.outbound, new.plan.outbound)
         return self._lines
+
+    def _web(self, old: WebOptions | None, new: WebOptions | None) -> None:
+        if old is not None and new is not None:
+            self._fields("web", _plain(old), _plain(new))
+        elif old is not None or new is not None:
+            self._lines.append(f"web {self._say('added' if old is None else 'removed')} ({self._say('restart')})")
 
     def _things(self, table: str, old: Mapping[str, Any], new: Mapping[str, Any], label: Callable[[Any], str]) -> None:
         for key in [*old, *(key for key in new if key not in old)]:
@@ -98,6 +116,8 @@ def _plain(settings: Any) -> dict[str, object]:
     values = {_KEYS.get(one.name, one.name): getattr(settings, one.name) for one in fields(settings)}
     for name in ("key", "extension"):
         values.pop(name, None)
+    if isinstance(settings, WebOptions):
+        values = {"listen": settings.listen, "origin": settings.origin, "proxies": settings.proxies}
     if "host" in values:
         if values["keep_alive"] is None:
             values["keep_alive"] = "off"

@@ -16,6 +16,7 @@ from softswitch.config.schema import (
     RtpTable,
     SipTable,
     TrunkTable,
+    WebTable,
 )
 from softswitch.config.settings import Listener, Network
 from softswitch.config.values import numeric, show_duration
@@ -23,7 +24,7 @@ from softswitch.config.words import shown
 from softswitch.dialplan import patterns
 from softswitch.directory.people import Role
 
-__all__ = ["addresses", "check_heads", "check_numbers", "check_sockets", "check_trunks"]
+__all__ = ["addresses", "check_heads", "check_numbers", "check_sockets", "check_trunks", "check_web"]
 
 PORTS_PER_CALL = 4
 """RTP and RTCP of two legs."""
@@ -52,6 +53,21 @@ def check_sockets(sip: SipTable | None, rtp: RtpTable | None, recording: Recordi
             to.warn(("rtp", "ports"), "few_calls", calls=calls)
     if recording is not None and recording.keep is not None:
         to.warn(("recording", "keep"), "keep_idle")
+
+
+def check_web(web: WebTable | None, sip: SipTable | None, to: Complaints) -> None:
+    """Find an API that takes another's port, or that passwords would reach in clear."""
+    if web is None:
+        return
+    one = Listener("tcp", *web.listen)
+    other = next((listener for listener in (sip.listen if sip is not None else ()) if _overlap(listener, one)), None)
+    found = str(one).removeprefix("tcp:")
+    if other is not None:
+        to.add(("web", "listen"), "listen_overlap", found, other=shown(str(other)))
+    if 0 < one.port < 1024:
+        to.warn(("web", "listen"), "privileged", found, port=one.port)
+    if not ipaddress.ip_address(one.host).is_loopback and not (web.origin or "").startswith("https:"):
+        to.warn(("web", "listen"), "web_clear", found)
 
 
 def check_trunks(trunks: Mapping[str, TrunkTable], to: Complaints) -> None:

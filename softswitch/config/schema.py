@@ -28,6 +28,7 @@ __all__ = [
     "SwitchTable",
     "Table",
     "TrunkTable",
+    "WebTable",
 ]
 
 LOCAL_NETS: tuple[Network, ...] = tuple(
@@ -124,6 +125,26 @@ class RecordingTable(Table):
     keep: kinds.Keep = Field(None, description='How long files stay, as "180d"; "forever" deletes none.')
 
 
+class WebTable(Table):
+    header: ClassVar[str] = "[web]"
+    about: ClassVar[str] = (
+        "The API over HTTP, for programs and the workplace. Without this table there is none; passwords are set with "
+        "`softswitch password 101`."
+    )
+
+    listen: kinds.WebListener = Field(
+        ("127.0.0.1", 8080),
+        description="Numeric address and port. Beyond this machine put a proxy with TLS before it; port 0 takes a "
+        "free one.",
+    )
+    origin: kinds.Origin | None = Field(
+        None, description="What browsers call it behind a proxy; other sites are refused. None: its own address."
+    )
+    proxies: kinds.Addresses = Field(
+        (), description="Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."
+    )
+
+
 class PersonTable(Table):
     header: ClassVar[str] = "[people.101]"
     about: ClassVar[str] = (
@@ -218,6 +239,7 @@ TABLES: tuple[type[Table], ...] = (
     SipTable,
     RtpTable,
     RecordingTable,
+    WebTable,
     PersonTable,
     GroupTable,
     TrunkTable,

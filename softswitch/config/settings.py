@@ -26,6 +26,7 @@ __all__ = [
     "Settings",
     "SipOptions",
     "SwitchOptions",
+    "WebOptions",
 ]
 
 Language = Literal["en", "ru"]
@@ -100,8 +101,26 @@ class RecordingOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebOptions:
+    """Where the API listens; ``host`` is numeric, port 0 lets the system choose.
+
+    ``origin`` is what browsers call it when that is not its own address ("https://pbx.example"), None else.
+    ``proxies`` are the addresses whose X-Forwarded-For and X-Forwarded-Proto are believed.
+    """
+
+    host: str
+    port: int
+    origin: str | None = None
+    proxies: tuple[str, ...] = ()
+
+    @property
+    def listen(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything; ``accounts`` answer the challenges of trunks, by trunk name."""
+    """Everything; ``accounts`` answer the challenges of trunks, by trunk name; without ``web`` there is no API."""
 
     path: Path
     switch: SwitchOptions
@@ -111,3 +130,4 @@ class Settings:
     directory: Directory
     plan: Plan
     accounts: Mapping[str, Account]
+    web: WebOptions | None = None

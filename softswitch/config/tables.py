@@ -22,13 +22,14 @@ from softswitch.config.schema import (
     SwitchTable,
     Table,
     TrunkTable,
+    WebTable,
 )
 
 __all__ = ["Tables"]
 
 M = TypeVar("M", bound=Table)
 
-KNOWN = ("switch", "sip", "rtp", "recording", "people", "groups", "trunks", "inbound", "outbound")
+KNOWN = ("switch", "sip", "rtp", "recording", "web", "people", "groups", "trunks", "inbound", "outbound")
 
 
 class Tables:
@@ -46,6 +47,7 @@ class Tables:
         self.sip = self._table(("sip",), raw.get("sip", {}), SipTable)
         self.rtp = self._table(("rtp",), raw.get("rtp", {}), RtpTable)
         self.recording = self._table(("recording",), raw.get("recording", {}), RecordingTable)
+        self.web = self._table(("web",), raw.get("web"), WebTable)
         self.people = self._named("people", PersonTable)
         self.groups = self._named("groups", GroupTable)
         self.trunks = self._named("trunks", TrunkTable)

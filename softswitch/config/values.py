@@ -10,7 +10,19 @@ from dataclasses import dataclass, field
 
 from softswitch.config.settings import Listener
 
-__all__ = ["Wrong", "duration", "hostname", "listener", "numeric", "ports", "server", "show_duration", "within"]
+__all__ = [
+    "Wrong",
+    "duration",
+    "hostname",
+    "listener",
+    "numeric",
+    "origin",
+    "ports",
+    "server",
+    "show_duration",
+    "web_listener",
+    "within",
+]
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,3})?(?:ms|s|m|h|d))+")
@@ -18,6 +30,7 @@ _PART = re.compile(r"([0-9.]+)(ms|s|m|h|d)")
 _PORTS = re.compile(r"([0-9]{1,5})\s*-\s*([0-9]{1,5})")
 _LISTEN = re.compile(r"([A-Za-z]+):(\[[^\]]*\]|[^\[\]:]+)(?::([0-9]{1,5}))?")
 _SERVER = re.compile(r"(\[[^\]]*\]|[^\[\]:]+)(?::([0-9]{1,5}))?")
+_ORIGIN = re.compile(r"(https?)://(\[[^\]]*\]|[^\[\]:/]+)(?::([0-9]{1,5}))?/?")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
 LATER_TRANSPORTS = frozenset({"tls", "ws", "wss", "sctp"})
@@ -117,6 +130,32 @@ def server(text: str) -> tuple[str, int | None] | Wrong:
     if port is not None and not 1 <= port <= 65535:
         return Wrong("port_range", {"port": port})
     return host, port
+
+
+def web_listener(text: str) -> tuple[str, int] | Wrong:
+    """Return address and port of "127.0.0.1:8080" or "[::1]:8080"; port 0 lets the system choose."""
+    found = _SERVER.fullmatch(text.strip())
+    if found is None or found[2] is None:
+        return Wrong("not_a", {"noun": "web_listener"})
+    host = numeric(found[1].strip("[]"))
+    if host is None:
+        return Wrong("not_numeric", {"part": found[1], "noun": "web_listener"})
+    port = int(found[2])
+    return (host, port) if port <= 65535 else Wrong("port_range", {"port": port})
+
+
+def origin(text: str) -> str | Wrong:
+    """Return "https://pbx.example" as browsers send it (RFC 6454 section 7): lower case, no default port, no path."""
+    found = _ORIGIN.fullmatch(text.strip().lower())
+    host = hostname(found[2].strip("[]")) if found else None
+    if found is None or host is None:
+        return Wrong("not_a", {"noun": "origin"})
+    port = int(found[3]) if found[3] else None
+    if port is not None and not 1 <= port <= 65535:
+        return Wrong("port_range", {"port": port})
+    shown = f"[{host}]" if ":" in host else host
+    usual = {"http": 80, "https": 443}[found[1]]
+    return f"{found[1]}://{shown}" + (f":{port}" if port not in (None, usual) else "")
 
 
 def hostname(text: str) -> str | None:

@@ -124,6 +124,10 @@ REASONS: dict[str, tuple[str, str]] = {
     ),
     "privileged": ("port {port} is below 1024", "порт {port} меньше 1024"),
     "few_calls": ("these ports carry {calls} calls at once", "этих портов хватит на {calls} разговоров сразу"),
+    "web_clear": (
+        "passwords travel in clear to {found}",
+        "пароли идут на {found} открытым текстом",
+    ),
     "head_role": (
         "{found} heads the group but is an employee: he reaches nobody",
         "{found} возглавляет группу, но по роли сотрудник: ему никто не доступен",
@@ -174,6 +178,10 @@ HINTS: dict[str, tuple[str, str]] = {
         'use {{ env = "{env}" }} or {{ file = "…" }}',
         'лучше {{ env = "{env}" }} или {{ file = "…" }}',
     ),
+    "web_clear": (
+        'listen on 127.0.0.1 behind a proxy with TLS, and write origin = "https://…"',
+        'слушайте 127.0.0.1 за прокси с TLS и укажите origin = "https://…"',
+    ),
     "head_role": (
         'write role = "head" in [people.{extension}]',
         'напишите role = "head" в [people.{extension}]',
@@ -192,6 +200,8 @@ NOUNS: dict[str, tuple[str, str, str]] = {
     "interval": ("a time", "время", '"30s" or "off"'),
     "ports": ("a range of ports", "диапазон портов", '"20000-29999"'),
     "listener": ("an address to listen on", "адрес для приёма", '"udp:0.0.0.0:5060" or "tcp:[::]:5060"'),
+    "web_listener": ("an address to listen on", "адрес для приёма", '"127.0.0.1:8080" or "[::1]:8080"'),
+    "origin": ("an origin", "адрес сайта", '"https://pbx.example.com"'),
     "transport": ("a transport", "транспорт", '"udp" or "tcp"'),
     "server": ("a server", "сервер", '"sip.provider.example" or "203.0.113.5:5060"'),
     "network": ("a network", "сеть", '"192.168.0.0/16"'),
@@ -256,7 +266,6 @@ LATER: dict[str, str] = {
     "hours": "opening hours",
     "plans": "plans in steps",
     "limits": "limits",
-    "web": "web workplace",
     "test": "dial-plan tests",
     "tenants": "tenants",
 }

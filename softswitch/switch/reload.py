@@ -27,4 +27,5 @@ def in_force(old: Settings, new: Settings) -> Settings:
         sip=replace(new.sip, listen=old.sip.listen),
         rtp=replace(new.rtp, port_low=old.rtp.port_low, port_high=old.rtp.port_high, threads=old.rtp.threads),
         recording=replace(new.recording, folder=old.recording.folder),
+        web=old.web,
     )

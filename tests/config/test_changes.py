@@ -82,3 +82,10 @@ def test_another_order_of_the_rules_is_a_change(tmp_path: Path) -> None:
 def test_changes_are_told_in_russian_too(tmp_path: Path) -> None:
     changed = changes(tmp_path, ("30000-30099", "30000-31099"), ("[[outbound]]", "[[outbound]]\n"), language="ru")
     assert changed == ["rtp.ports: 30000-30099 -> 30000-31099 (нужен перезапуск)"]
+
+
+def test_the_api_changes_at_a_restart_only(tmp_path: Path) -> None:
+    web = "[web]\n[groups.sales]"
+    assert changes(tmp_path, ("[groups.sales]", web)) == ["web added (needs a restart)"]
+    old, new = settings(tmp_path, OFFICE + "[web]\n"), settings(tmp_path, OFFICE + '[web]\nlisten = "[::1]:80"\n')
+    assert diff(old, new) == ["web.listen: 127.0.0.1:8080 -> [::1]:80 (needs a restart)"]

@@ -268,3 +268,25 @@ def test_a_file_of_any_bytes_is_read_or_refused(tmp_path_factory: pytest.TempPat
     path.write_bytes(content)
     with contextlib.suppress(ConfigError):
         load(path, {})
+
+
+def test_without_a_table_there_is_no_api_and_with_an_empty_one_it_is_for_this_machine_only(tmp_path: Path) -> None:
+    assert settings(tmp_path, SWITCH + ANNA).web is None
+    web = settings(tmp_path, SWITCH + ANNA + "[web]\n").web
+    assert web is not None
+    assert (web.listen, web.origin, web.proxies) == ("127.0.0.1:8080", None, ())
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("https://PBX.example/", "https://pbx.example"),
+        ("https://pbx.example:443", "https://pbx.example"),
+        ("http://192.0.2.1:8080", "http://192.0.2.1:8080"),
+        ("http://[::1]:80", "http://[::1]"),
+    ],
+)
+def test_an_origin_is_written_as_browsers_send_it(tmp_path: Path, written: str, meant: str) -> None:
+    web = settings(tmp_path, SWITCH + ANNA + f'[web]\norigin = "{written}"\n').web
+    assert web is not None
+    assert web.origin == meant

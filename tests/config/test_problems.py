@@ -83,7 +83,7 @@ ONE = {
     "a key outside of tables": (
         'language = "ru"\n' + HEAD,
         "1:1 language: unknown key "
-        "(known here: switch, sip, rtp, recording, people, groups, trunks, inbound, outbound)",
+        "(known here: switch, sip, rtp, recording, web, people, groups, trunks, inbound, outbound)",
     ),
     "a table of the future": (HEAD + "[queues.sales]\n", "7:1 queues: this version has no queues yet"),
     "registration with a provider": (
@@ -129,6 +129,18 @@ ONE = {
     "a number for a list": (
         HEAD + "[sip]\nlisten = 5060\n",
         "8:10 sip.listen: 5060 is not a list (expected a list in [ ])",
+    ),
+    "an API without a port": (
+        HEAD + '[web]\nlisten = "127.0.0.1"\n',
+        '8:10 web.listen: "127.0.0.1" is not an address to listen on (expected "127.0.0.1:8080" or "[::1]:8080")',
+    ),
+    "an API on the port of the telephones": (
+        HEAD + '[web]\nlisten = "127.0.0.1:5060"\n',
+        '8:10 web.listen: "127.0.0.1:5060" is already taken by "tcp:0.0.0.0:5060"',
+    ),
+    "an origin with a path": (
+        HEAD + '[web]\norigin = "https://pbx.example/api"\n',
+        '8:10 web.origin: "https://pbx.example/api" is not an origin (expected "https://pbx.example.com")',
     ),
     "an empty name": (
         SWITCH + '[people.101]\nname = " "\npassword = { env = "P101" }\n',
@@ -421,6 +433,11 @@ ONE = {
 }
 
 WARNINGS = {
+    "an API that everybody on the network may listen to": (
+        HEAD + '[web]\nlisten = "0.0.0.0:8080"\n',
+        '8:10 warning: web.listen: passwords travel in clear to "0.0.0.0:8080" '
+        '(listen on 127.0.0.1 behind a proxy with TLS, and write origin = "https://…")',
+    ),
     "a head by name only": (
         HEAD + '[groups.sales]\nname = "Sales"\nhead = "101"\n',
         '9:8 warning: groups.sales.head: "101" heads the group but is an employee: he reaches nobody '
