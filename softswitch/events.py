@@ -20,6 +20,8 @@ from softswitch.ids import ConversationId, LegId, NodeId
 __all__ = [
     "EVENTS",
     "Abandoned",
+    "AccessGranted",
+    "AccessRefused",
     "AccountBanned",
     "BanLifted",
     "CallArrived",
@@ -39,14 +41,20 @@ __all__ = [
     "LegOffered",
     "LegResumed",
     "LegRinging",
+    "LoggedIn",
+    "LoggedOut",
+    "LoginRefused",
     "MediaLost",
     "MediaQuality",
     "MediaRegained",
+    "PasswordChanged",
     "RecordingFailed",
     "RecordingFinished",
     "RecordingStarted",
     "SwitchStarted",
     "SwitchStopped",
+    "TokenMade",
+    "TokenRevoked",
     "TrunkReachability",
 ]
 
@@ -315,6 +323,75 @@ class ConversationEnded(Event):
     cause: str = ""
 
 
+# People and the API -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedIn(Event):
+    """``source`` is the address that the person came from."""
+
+    person: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedOut(Event):
+    person: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginRefused(Event):
+    """Somebody gave a wrong password for ``person``, who need not exist; ``wait`` s before the next try."""
+
+    person: str
+    source: str
+    wait: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordChanged(Event):
+    """``by`` is an extension, or "console" for the command line."""
+
+    person: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenMade(Event):
+    person: str
+    name: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRevoked(Event):
+    person: str
+    name: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessGranted(Event):
+    """``by`` did something that others may ask about later: ``action`` is a ``directory.permissions.Action``.
+
+    ``about`` are the people concerned.
+    """
+
+    by: str
+    action: str
+    about: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRefused(Event):
+    """As ``AccessGranted``; ``reason`` is a ``directory.permissions.Reason``."""
+
+    by: str
+    action: str
+    about: tuple[str, ...] = ()
+    reason: str = ""
+
+
 EVENTS: dict[str, type[Event]] = {
     kind.__name__: kind
     for kind in (
@@ -346,6 +423,14 @@ EVENTS: dict[str, type[Event]] = {
         RecordingFailed,
         Abandoned,
         ConversationEnded,
+        LoggedIn,
+        LoggedOut,
+        LoginRefused,
+        PasswordChanged,
+        TokenMade,
+        TokenRevoked,
+        AccessGranted,
+        AccessRefused,
     )
 }
 """Every kind that may stand in a journal, by the name it is stored under."""

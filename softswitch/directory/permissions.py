@@ -24,6 +24,7 @@ from enum import StrEnum
 from softswitch.directory.people import Directory, Person, Role
 
 __all__ = [
+    "ACTIONS",
     "AUDITED",
     "OFFICE",
     "REASONS",
@@ -58,6 +59,25 @@ class Action(StrEnum):
     TAKE_OVER = "take over"
     SEE_STATUS = "see status"
 
+
+ACTIONS: Mapping[Action, tuple[str, str]] = {
+    Action.SEE_SELF: ("see the own profile", "видеть свой профиль"),
+    Action.SEE_COLLEAGUES: ("see the colleagues", "видеть коллег"),
+    Action.FOLLOW: ("follow what happens", "следить за происходящим"),
+    Action.SEE_PERSON: ("see the person's state", "видеть состояние сотрудника"),
+    Action.SEE_CONVERSATION: ("see the conversation", "видеть разговор"),
+    Action.READ_TIMELINE: ("read the timeline", "читать ход разговора"),
+    Action.DOWNLOAD_RECORDING: ("hear the recording", "слушать запись"),
+    Action.HANG_UP: ("end the conversation", "завершить разговор"),
+    Action.INVITE_PROMPTER: ("invite a prompter", "пригласить подсказчика"),
+    Action.LISTEN: ("listen", "слушать"),
+    Action.WHISPER: ("whisper", "подсказывать"),
+    Action.WHISPER_TO_CUSTOMER: ("whisper to the customer", "подсказывать клиенту"),
+    Action.BARGE: ("join the conversation", "вступить в разговор"),
+    Action.TAKE_OVER: ("take the conversation over", "перехватить разговор"),
+    Action.SEE_STATUS: ("see the status of the switch", "видеть состояние станции"),
+}
+"""English and Russian."""
 
 SUPERVISING = frozenset({Action.LISTEN, Action.WHISPER, Action.WHISPER_TO_CUSTOMER, Action.BARGE, Action.TAKE_OVER})
 

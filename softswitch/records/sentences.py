@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
+from typing import Any
 
+from softswitch.directory.permissions import ACTIONS, REASONS
 from softswitch.records.journey import Line, Party
 
 __all__ = ["LANGUAGES", "WORDS", "sentence", "told"]
@@ -88,6 +90,20 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "BanLifted": ("the ban of {source} for account {account} is lifted", "{source}: вход под именем {account} открыт"),
     "TrunkReachability": ("trunk {trunk} does not respond ({why})", "транк {trunk} не отзывается ({why})"),
     "TrunkReachability+reachable": ("trunk {trunk} is in use again ({why})", "транк {trunk} снова в работе ({why})"),
+    "LoggedIn": ("{person} logs in from {source}", "{person} входит с {source}"),
+    "LoggedOut": ("{person} logs out", "{person} выходит"),
+    "LoginRefused": (
+        "a wrong password for {person} from {source}",
+        "неверный пароль для {person} с {source}",
+    ),
+    "PasswordChanged": ("{person} has a new password (by {by})", "{person}: новый пароль ({by})"),
+    "TokenMade": ("{person} has a new token {name} (by {by})", "{person}: новый токен {name} ({by})"),
+    "TokenRevoked": ("the token {name} of {person} is revoked (by {by})", "{person}: токен {name} отозван ({by})"),
+    "AccessGranted": ("{by} is allowed: {action} ({about})", "{by}: разрешено «{action}» ({about})"),
+    "AccessRefused": (
+        "{by} is refused: {action} ({about}; {reason})",
+        "{by}: отказано «{action}» ({about}; {reason})",
+    ),
 }
 """By kind, with "+" for a special case: English and Russian, with {who} and the event's fields in them."""
 
@@ -125,6 +141,10 @@ def sentence(line: Line, language: str = "en", names: Mapping[str, str] | None =
         values[made] = shown(value, russian) if isinstance(value, int | float) else ""
     if "silent" in values:
         values["silent"] = values["silent"].removesuffix(".0")
+    if "by" in values:
+        values |= {key: _named(values.get(key, ""), names or {}) for key in ("by", "about")}
+        values["action"] = _word(ACTIONS, values.get("action", ""), russian)
+        values["reason"] = _word(REASONS, values.get("reason", ""), russian)
     if russian and "result" in values:
         values["result"] = _RESULTS.get(values["result"], values["result"])
     return words[russian].format_map(values)
@@ -166,6 +186,16 @@ def _who(party: Party, names: Mapping[str, str], russian: bool) -> str:
         return "скрытый номер" if russian else "a withheld number"
     number = party.number or key
     return f"{party.name} ({number})" if party.name and party.name != number else number
+
+
+def _named(extensions: str, names: Mapping[str, str]) -> str:
+    """Return "101, 102" with the names of those who have one."""
+    return ", ".join(f"{names[one]} ({one})" if one in names else one for one in extensions.split(", "))
+
+
+def _word(words: Mapping[Any, tuple[str, str]], key: str, russian: bool) -> str:
+    pair = words.get(key)  # the keys are texts too
+    return key if pair is None else pair[russian]
 
 
 def _destination(to: str) -> Party:

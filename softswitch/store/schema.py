@@ -2,7 +2,9 @@
 
 ``events`` is the truth and only grows. ``conversations``, ``legs``,
 ``recordings`` and ``bindings`` are projections: ``softswitch rebuild`` drops
-them and makes them anew from ``events``, row for row the same.
+them and makes them anew from ``events``, row for row the same. ``web_passwords``
+and ``web_grants`` are neither: who may come in over the API, in no event, since
+the journal is read by more people than may know it.
 """
 
 from __future__ import annotations
@@ -25,7 +27,19 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-__all__ = ["PROJECTIONS", "VERSION", "bindings", "conversations", "events", "legs", "meta", "metadata", "recordings"]
+__all__ = [
+    "PROJECTIONS",
+    "VERSION",
+    "bindings",
+    "conversations",
+    "events",
+    "legs",
+    "meta",
+    "metadata",
+    "recordings",
+    "web_grants",
+    "web_passwords",
+]
 
 VERSION = 1
 
@@ -153,6 +167,26 @@ bindings = Table(
     Column("user_agent", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("reachable", Boolean, nullable=False),
+)
+
+web_passwords = Table(
+    "web_passwords",
+    metadata,
+    Column("person", String, primary_key=True),
+    Column("hash", Text, nullable=False),
+    Column("set_at", UtcDateTime, nullable=False),
+)
+
+web_grants = Table(
+    "web_grants",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("digest", String, nullable=False, unique=True),
+    Column("person", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
 )
 
 PROJECTIONS = (conversations, legs, recordings, bindings)

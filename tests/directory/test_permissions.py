@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from softswitch.directory.people import Directory, Group, Person, Role
 from softswitch.directory.permissions import (
+    ACTIONS,
     OFFICE,
     REASONS,
     SUPERVISING,
@@ -159,3 +160,8 @@ def test_a_director_may_what_a_head_may(actor: Person, action: Action, talkers: 
     decision = allowed(actor, action, subject, DIRECTORY)
     if decision and decision.reason is Reason.HEAD:
         assert allowed(NATALIA, action, subject, DIRECTORY) or NATALIA.extension in talkers | rung
+
+
+def test_every_action_has_words_in_both_languages() -> None:
+    assert set(ACTIONS) == set(Action)
+    assert all(english and russian for english, russian in ACTIONS.values())

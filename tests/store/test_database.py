@@ -107,7 +107,7 @@ def test_postgresql_understands_the_same_tables_and_statements() -> None:
     assert database.url.drivername == "postgresql+asyncpg"
     dialect = postgresql.dialect()
     tables = [str(CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables]
-    assert len(tables) == len(PROJECTIONS) + 2
+    assert len(tables) == len(PROJECTIONS) + 4
     assert all("TIMESTAMP WITH TIME ZONE" in table for table in tables if " at " in table or "_at " in table)
     upsert = str(database.upsert(bindings, ["person", "contact"]).compile(dialect=dialect))
     assert "ON CONFLICT (person, contact) DO UPDATE SET node = excluded.node" in upsert
