@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 from softswitch.ids import ConversationId, LegId, NodeId
 
@@ -60,6 +60,8 @@ __all__ = [
 
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
+E = TypeVar("E", bound="Event")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -69,6 +71,16 @@ class Event:
     node: NodeId = NodeId("")
     at: datetime = NO_TIME
     conversation: ConversationId | None = None
+
+
+def place(event: E, conversation: ConversationId) -> E:
+    """Say which conversation an event belongs to; for who just made it, before anybody else has seen it."""
+    _set_conversation(event, conversation)
+    return event
+
+
+# Writing into the slot of a new event costs a tenth of making a second one with ``dataclasses.replace``.
+_set_conversation = Event.__dict__["conversation"].__set__
 
 
 # The switch itself --------------------------------------------------------------------------------------------------

@@ -489,4 +489,4 @@ class Call:
         ]
 
     def _publish(self, event: Event) -> None:
-        self._desk.publish(replace(event, conversation=self.id))
+        self._desk.publish(facts.place(event, self.id))

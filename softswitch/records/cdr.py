@@ -266,10 +266,12 @@ class ConversationFold:
 
     def _pass_time(self, at: datetime) -> None:
         """Book the time since the last event on what was going on, and move on."""
-        now = max(at, self.now)
+        if at <= self.now:
+            return
+        now = at
         if self.ended is None:
             passed = now - self.now
-            phases = {leg.phase for leg in self._legs.values()}
+            phases = [leg.phase for leg in self._legs.values()]
             if self.answered_at is None:
                 self._spent["wait"] += passed
                 if "ring" in phases:

@@ -11,6 +11,7 @@ from softswitch.ids import NodeId
 from softswitch.records.codec import Record
 from softswitch.records.projection import Projection, event_row
 from softswitch.store.database import Database, is_damaged
+from softswitch.store.rows import Rows
 from softswitch.store.schema import events
 
 __all__ = ["Drain", "is_away"]
@@ -27,7 +28,7 @@ class Drain:
     def __init__(self, database: Database, node: NodeId) -> None:
         self._database, self._node = database, node
         self._projection = Projection(database)
-        self._insert = database.insert_new(events)
+        self._events = Rows(database, events, database.insert_new(events))
         self._through: int | None = None
 
     async def through(self) -> int:
@@ -61,7 +62,7 @@ class Drain:
         else:
             return True
         async with self._database.writing() as connection:
-            await connection.execute(self._insert, [event_row(record)])
+            await self._events.put(connection, [event_row(record)])
         self._through = record.seq
         return False
 
@@ -72,7 +73,7 @@ class Drain:
             return
         try:
             async with self._database.writing() as connection:
-                await connection.execute(self._insert, [event_row(record) for record in new])
+                await self._events.put(connection, [event_row(record) for record in new])
                 await self._projection.apply(connection, new)
         except BaseException:
             # The transaction may have failed before or after it was kept; the folds in memory are ahead of it.

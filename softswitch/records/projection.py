@@ -10,27 +10,28 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Table, bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from softswitch.events import DeviceBound, DeviceReachability, DeviceUnbound, Event
+from softswitch.events import CallArrived, DeviceBound, DeviceReachability, DeviceUnbound, Event
 from softswitch.ids import ConversationId, NodeId
-from softswitch.records.cdr import ConversationFold, LegRecord, RecordingRecord
+from softswitch.records.cdr import ConversationFold
 from softswitch.records.codec import Record, decode
 from softswitch.store import schema
 from softswitch.store.database import Database
+from softswitch.store.rows import Rows, clean
 
-__all__ = ["Projection", "Tables", "binding_event", "clean", "event_row"]
+__all__ = ["Projection", "Tables", "binding_event", "event_row"]
 
 RECENT = 2000  # conversations whose folds stay in memory
-_LIMIT = (1 << 63) - 1
-_LEG = tuple(field.name for field in fields(LegRecord))
-_RECORDING = tuple(field.name for field in fields(RecordingRecord))
-_CONVERSATION = tuple(column.name for column in schema.conversations.columns)
+_conversation_row = attrgetter(*(column.name for column in schema.conversations.columns))
+_leg_row = attrgetter(*(column.name for column in schema.legs.columns))
+_recording_row = attrgetter(*(column.name for column in schema.recordings.columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +44,9 @@ class Tables:
     bindings: Table = schema.bindings
 
 
-def clean(value: Any) -> Any:
-    """Return a value that every database takes: text without NUL and lone surrogates, integers of 64 bits."""
-    if isinstance(value, str):
-        if not value.isascii():
-            value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return value.replace("\0", "\ufffd") if "\0" in value else value
-    if isinstance(value, int) and not -_LIMIT <= value <= _LIMIT:
-        return _LIMIT if value > 0 else -_LIMIT
-    return value
-
-
-def event_row(record: Record) -> dict[str, Any]:
-    return {
-        "node": record.node,
-        "seq": record.seq,
-        "at": record.at,
-        "kind": clean(record.kind),
-        "conversation": clean(record.conversation),
-        "body": record.body,
-    }
+def event_row(record: Record) -> tuple[Any, ...]:
+    """Return the row of ``events``."""
+    return (record.node, record.seq, record.at, record.kind, record.conversation, record.body)
 
 
 class Projection:
@@ -72,9 +56,13 @@ class Projection:
         self._tables = tables = tables or Tables()
         self._folds: OrderedDict[ConversationId, ConversationFold] = OrderedDict()
         self._bindings: dict[tuple[str, str], dict[str, Any]] | None = None
-        self._put_conversation = database.upsert(tables.conversations, ["conversation"])
-        self._put_leg = database.upsert(tables.legs, ["conversation", "leg"])
-        self._put_recording = database.upsert(tables.recordings, ["conversation", "path"])
+
+        def put(table: Table, *key: str) -> Rows:
+            return Rows(database, table, database.upsert(table, key))
+
+        self._conversation_rows = put(tables.conversations, "conversation")
+        self._leg_rows = put(tables.legs, "conversation", "leg")
+        self._recording_rows = put(tables.recordings, "conversation", "path")
         self._put_binding = database.upsert(tables.bindings, ["person", "contact"])
         self._drop_binding = delete(tables.bindings).where(
             tables.bindings.c.person == bindparam("gone_person"),
@@ -114,7 +102,13 @@ class Projection:
 
     async def _refold(self, connection: AsyncConnection, records: list[Record]) -> None:
         """Fold again, from the journal, what went before in conversations that are not in memory."""
-        missing = {clean(record.conversation) for record in records} - self._folds.keys()
+        first: dict[ConversationId, Record] = {}
+        for record in records:
+            first.setdefault(clean(record.conversation), record)
+        # Nothing went before an arrival.
+        missing = [
+            name for name, record in first.items() if name not in self._folds and record.kind != CallArrived.__name__
+        ]
         if not missing:
             return
         table = schema.events
@@ -124,28 +118,19 @@ class Projection:
             .order_by(table.c.seq)
         )
         for (body,) in (await connection.execute(before)).all():
-            record = decode(body)
-            if record is None or record.event is None:
+            old = decode(body)
+            if old is None or old.event is None:
                 continue
-            name = clean(record.conversation)
+            name = clean(old.conversation)
             if name not in self._folds:
-                self._folds[name] = ConversationFold(record.event)
-            self._folds[name].apply(record.event)
+                self._folds[name] = ConversationFold(old.event)
+            self._folds[name].apply(old.event)
 
     async def _write(self, connection: AsyncConnection, folds: Iterable[ConversationFold]) -> None:
-        conversations, legs, recordings = [], [], []
-        for fold in folds:
-            cdr = fold.cdr()
-            conversations.append({name: clean(getattr(cdr, name)) for name in _CONVERSATION})
-            legs += [{name: clean(getattr(leg, name)) for name in _LEG} for leg in cdr.legs]
-            recordings += [{name: clean(getattr(file, name)) for name in _RECORDING} for file in cdr.recordings]
-        for statement, rows in (
-            (self._put_conversation, conversations),
-            (self._put_leg, legs),
-            (self._put_recording, recordings),
-        ):
-            if rows:
-                await connection.execute(statement, rows)
+        cdrs = [fold.cdr() for fold in folds]
+        await self._conversation_rows.put(connection, [_conversation_row(cdr) for cdr in cdrs])
+        await self._leg_rows.put(connection, [_leg_row(leg) for cdr in cdrs for leg in cdr.legs])
+        await self._recording_rows.put(connection, [_recording_row(file) for cdr in cdrs for file in cdr.recordings])
 
     # Devices --------------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from softswitch.records.codec import Record, decode
 from softswitch.records.projection import event_row
 from softswitch.records.rebuild import rebuild
 from softswitch.store.database import Database
+from softswitch.store.rows import Rows
 from softswitch.store.schema import events
 
 __all__ = ["salvage"]
@@ -27,12 +28,12 @@ async def salvage(database: Database, damaged: Path) -> int:
     only after the next rebuild. Raises SQLAlchemyError.
     """
     await database.prepare()
-    insert, found = database.insert_new(events), 0
+    rows, found = Rows(database, events, database.insert_new(events)), 0
     chunks = _chunks(damaged)
     while chunk := await asyncio.to_thread(next, chunks, None):
         found += len(chunk)
         async with database.writing() as connection:
-            await connection.execute(insert, [event_row(record) for record in chunk])
+            await rows.put(connection, [event_row(record) for record in chunk])
     await rebuild(database)
     return found
 
