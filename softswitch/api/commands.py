@@ -33,6 +33,10 @@ class Commands(Protocol):
 
     async def status(self) -> StatusView: ...
 
+    async def metrics(self) -> str:
+        """Return the switch's metrics in the text format of Prometheus."""
+        ...
+
     async def people(self) -> list[PersonRow]: ...
 
     async def calls(self, finished: int) -> list[CallRow]:
@@ -104,6 +108,7 @@ _CONVERSATION = Parameter(str, "id of the conversation, or its beginning", requi
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "status": Command("how the switch is", {}, call=lambda on: on.status()),
+        "metrics": Command("figures for a monitoring system", {}, call=lambda on: on.metrics()),
         "people": Command("who is registered, from where, since when", {}, call=lambda on: on.people()),
         "calls": Command(
             "running calls",

@@ -144,6 +144,17 @@ def unban(terminal: Terminal, source: str | None, account: str | None) -> None:
 
 
 @command
+def metrics(terminal: Terminal) -> None:
+    with client_of(terminal) as (client, _):
+        text = client.call("metrics")
+    if terminal.json:
+        terminal.print_json({"metrics": text})
+        return
+    # As it is: a monitoring system's text collector reads it.
+    click.echo(text, nl=False)
+
+
+@command
 def people(terminal: Terminal) -> None:
     with client_of(terminal) as (client, _):
         rows = client.call("people")

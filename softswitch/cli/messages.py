@@ -28,6 +28,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Применить изменённую конфигурацию; разговоры продолжаются.",
     ),
     "help.stop": ("Stop the running switch.", "Остановить работающую станцию."),
+    "help.metrics": (
+        "Figures for a monitoring system, in the format of Prometheus.",
+        "Показатели для системы мониторинга, в формате Prometheus.",
+    ),
     "help.status": ("How the running switch is.", "Как себя чувствует станция."),
     "help.unban": (
         "Let the address SOURCE (any without it) try passwords again.",

@@ -188,6 +188,20 @@ class Journal:
     def last_seq(self) -> int:
         return self._seq
 
+    @property
+    def lag(self) -> int:
+        """How many events the database has not yet."""
+        return max(0, self._seq - self._drained)
+
+    @property
+    def lost(self) -> int:
+        """How many events neither disk nor memory could keep."""
+        return self._spool.lost
+
+    @property
+    def spool_bytes(self) -> int:
+        return self._spool.size
+
     async def durable(self, patience: float = 5.0) -> bool:
         """Wait until everything appended so far would survive a power cut; False if the disk cannot do it in time."""
         if self._spool.synced >= self._seq:

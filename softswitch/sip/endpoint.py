@@ -234,6 +234,11 @@ class Endpoint:
         return self._stack.counters + self._layer.counters
 
     @property
+    def transactions(self) -> int:
+        """How many transactions are in memory, those that only absorb retransmissions included."""
+        return len(self._layer)
+
+    @property
     def unsettled(self) -> bool:
         """Whether a request in some session waits for its answer, the BYE of an ended one for example."""
         keys = (key for session in self._sessions.values() for key in session.open_requests)

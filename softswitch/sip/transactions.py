@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hmac
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -385,10 +385,20 @@ class TransactionLayer:
         outputs: list[LayerOutput] = []
         while (key := self._deadlines.due(now)) is not None:
             if (client := self._clients.get(key)) is not None:
-                outputs += self._client_outputs(client, client.machine.tick(now), None, now)
+                steps = client.machine.tick(now)
+                self._count_again(steps)
+                outputs += self._client_outputs(client, steps, None, now)
             elif (server := self._servers.get(key)) is not None:
-                outputs += self._server_outputs(server, server.machine.tick(now), None)
+                steps_back = server.machine.tick(now)
+                self._count_again(steps_back)
+                outputs += self._server_outputs(server, steps_back, None)
         return outputs
+
+    def _count_again(self, steps: Iterable[ClientOutput | ServerOutput]) -> None:
+        # What a timer sends went before, but for the 100 that waits whether something better comes.
+        for step in steps:
+            if isinstance(step, Send) and not (isinstance(step.message, Response) and step.message.status == 100):
+                self.counters["retransmission"] += 1
 
     def transport_failed(self, key: TransactionKey, now: float) -> list[LayerOutput]:
         """Learn that the last bytes put on the wire for ``key`` could not be sent.

@@ -252,6 +252,11 @@ class Spool:
         """Number of records that are in memory only."""
         return len(self._ring)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the records in files, those kept for the database and those that wait to be deleted."""
+        return sum(segment.end for segment in self._segments)
+
     # The reserve ----------------------------------------------------------------------------------------------------
 
     @property

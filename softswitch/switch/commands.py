@@ -97,6 +97,9 @@ class SwitchCommands:
             late_max=worst,
         )
 
+    async def metrics(self) -> str:
+        return self._switch.metrics()
+
     async def people(self) -> list[PersonRow]:
         switch = self._switch
         now = switch.clock.utc()

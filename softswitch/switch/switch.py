@@ -58,6 +58,7 @@ from softswitch.switch.ground import (
     taken,
 )
 from softswitch.switch.inheritance import bindings_of, dialogs_of, disconnected, mend_recordings
+from softswitch.switch.metrics import Metrics
 from softswitch.switch.reload import in_force
 
 __all__ = ["Switch"]
@@ -92,6 +93,7 @@ class Switch:
         self.clock = SystemClock()
         self.live = Live()
         self.alarms: dict[str, str] = {}
+        self._metrics = Metrics(self)
         self._ids = ids or Ids()
         self._log = log or make_logger()
         self._stop_wanted = asyncio.Event()
@@ -170,6 +172,14 @@ class Switch:
     def events(self) -> Subscription:
         """Return an async iterator over the typed events from now on; it ends when the switch stops."""
         return self.bus.subscribe()
+
+    @property
+    def running(self) -> bool:
+        return self._running
+
+    def metrics(self) -> str:
+        """Return what a monitoring system reads, in the text format of Prometheus (``switch.metrics.CONTENT_TYPE``)."""
+        return self._metrics.text()
 
     def hang_up(self, conversation: str) -> None:
         """End a conversation. Raises NoSuch, and NotPossible unless the switch runs."""
@@ -290,6 +300,7 @@ class Switch:
         undo.push_async_callback(self.records.close)
         self.bus = Bus(self.journal.append)
         self.bus.listen(self.live.apply)
+        self.bus.listen(self._metrics.apply)
         self.bus.listen(self._watch_recordings)
         undo.callback(self._say_goodbye)
 
@@ -423,6 +434,7 @@ class Switch:
             self._take_media(event)
 
     def _take_media(self, event: MediaEvent) -> None:
+        self._metrics.take(event)
         try:
             self.shell.carry_out(self.control.media((event,), self.clock.now()))
         except Exception:

@@ -174,6 +174,9 @@ class Switchboard:
         self.asked.append(("status",))
         return STATUS
 
+    async def metrics(self) -> str:
+        return "softswitch_calls_live 1.0\n"
+
     async def people(self) -> list[PersonRow]:
         return PEOPLE
 

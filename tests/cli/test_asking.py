@@ -30,6 +30,12 @@ def test_status_says_how_the_switch_is(office: Office) -> None:
     ]
 
 
+def test_metrics_are_printed_as_they_are(office: Office) -> None:
+    with office.running():
+        done = office.call("metrics")
+    assert (done.code, done.out) == (0, "softswitch_calls_live 1.0\n")
+
+
 def test_people_has_a_line_for_each_phone(office: Office) -> None:
     with office.running():
         done = office.call("people")

@@ -112,6 +112,8 @@ class SipShell(Generic[Out]):
         self._busy = False
         self._not_before = 0.0
         self._own_counters: Counter[str] = Counter()
+        self.received = self.sent = 0
+        """SIP messages (and what came instead of them), keep-alives not counted."""
 
     async def start(self) -> None:
         """Bind all addresses; OSError, with nothing left open, when one of them cannot be bound."""
@@ -192,6 +194,7 @@ class SipShell(Generic[Out]):
 
     def _put(self, put: PutOnWire) -> None:
         to = put.to
+        self.sent += 1
         if self._trace is not None:
             self._trace.record(self._clock.now(), to, put.data, sent=True)
         if isinstance(to, Flow):
@@ -254,6 +257,7 @@ class SipShell(Generic[Out]):
     # Inputs ---------------------------------------------------------------------------------------------------------
 
     def _on_datagrams(self, datagrams: list[tuple[bytes, Flow]]) -> None:
+        self.received += len(datagrams)
         for data, flow in datagrams:
             # Anew for each: what the one before set off has been given later times, and time must not run backward.
             now = self._clock.now()
@@ -274,6 +278,7 @@ class SipShell(Generic[Out]):
 
     def _on_message(self, message: Request | Response | ParseError, flow: Flow) -> None:
         now = self._clock.now()
+        self.received += 1
         if self._trace is not None and not isinstance(message, ParseError):
             self._trace.record(now, flow, message.encode(), sent=False)
         try:
