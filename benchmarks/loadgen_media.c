@@ -7,13 +7,17 @@
  *
  *   peer LEG IP PORT PT PARTNER       send there, in payload type 0 or 8; PARTNER is whose frames must arrive
  *   hush LEG                          send no more
+ *   voice PT STEP FILE                legs of that payload type say the frames of the file, over and over, instead of
+ *                                     marked ones: a 16-bit length (little-endian) and the payload, again and again;
+ *                                     STEP is the RTP clock of 20 ms
  *   measure SECONDS                   one line of JSON follows when the window and its grace are over
  *   quit
  *
  * A phone sends 50 frames of 20 ms a second; the legs are spread over the 20 milliseconds. Each frame begins with a
  * mark, who sent it and its number, written in 16 levels (eight octaves, two signs) so far apart that they survive
  * A-law, mu-law and any conversion between them. Loss is therefore exact whatever was done to the RTP header, and
- * delay is from our send() to the kernel's receive time stamp of the same frame. One thread, no dependencies. */
+ * delay is from our send() to the kernel's receive time stamp of the same frame. A leg without a partner is one that
+ * hears a mix: its packets and the gaps in their numbers are counted. One thread, no dependencies. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,7 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAYLOAD = 160, HEADER = 12, SLOTS = 20, MARK = 12, SENT = 256, MOST_LEGS = 4096 };
+enum { PAYLOAD = 160, HEADER = 12, LONGEST = 1400, SLOTS = 20, MARK = 12, SENT = 256, MOST_LEGS = 4096 };
 #define SECOND 1000000000LL
 #define TICK 1000000LL
 #define GRACE (SECOND / 2)
@@ -44,9 +48,17 @@ struct leg {
     int64_t sent[SENT];       /* when the last frames left, by frame number */
     uint32_t first, end;      /* frames of the window: first <= frame < end */
     uint8_t *seen;            /* which of the partner's frames of the window came, one bit each */
-    uint32_t room, received, gaps, dropped;
+    uint32_t room, received, gaps, dropped, packets, unsaid;
     int heard;
 };
+
+/* What the legs of one payload type say. */
+struct voice {
+    uint32_t frames, step;
+    uint32_t *at;   /* where each frame begins in `octets`; one more for the end of the last */
+    uint8_t *octets;
+};
+static struct voice voices[128];
 
 static struct leg *legs;
 static int count, relay, epoll_fd, timer_fd;
@@ -171,16 +183,51 @@ static void keep(float **values, size_t *used, size_t *room, float value) {
 }
 
 static void say(struct leg *leg, uint32_t index) {
-    uint8_t packet[HEADER + PAYLOAD] = {0x80, leg->payload_type};
+    const struct voice *voice = &voices[leg->payload_type];
+    uint8_t packet[HEADER + LONGEST] = {0x80, leg->payload_type};
+    size_t size = PAYLOAD;
     packet[2] = leg->seq >> 8; packet[3] = leg->seq;
     uint32_t stamp = htonl(leg->timestamp), ssrc = htonl(leg->ssrc);
     memcpy(packet + 4, &stamp, 4); memcpy(packet + 8, &ssrc, 4);
-    memcpy(packet + HEADER, filling[leg->law], PAYLOAD);
-    write_mark(packet + HEADER, leg->law, index, leg->frame);
+    if (voice->frames) {
+        uint32_t frame = (leg->frame + index * 37) % voice->frames;
+        size = voice->at[frame + 1] - voice->at[frame];
+        memcpy(packet + HEADER, voice->octets + voice->at[frame], size);
+    } else {
+        memcpy(packet + HEADER, filling[leg->law], PAYLOAD);
+        write_mark(packet + HEADER, leg->law, index, leg->frame);
+    }
     leg->sent[leg->frame % SENT] = clock_of(CLOCK_REALTIME);
-    if (sendto(leg->fd, packet, sizeof packet, 0, (struct sockaddr *)&leg->peer, sizeof leg->peer) < 0
+    if (sendto(leg->fd, packet, HEADER + size, 0, (struct sockaddr *)&leg->peer, sizeof leg->peer) < 0
         && errno != ECONNREFUSED) send_errors++;
-    leg->seq++; leg->timestamp += PAYLOAD; leg->frame++;
+    leg->seq++; leg->timestamp += voice->frames ? voice->step : PAYLOAD; leg->frame++;
+}
+
+static void skip(struct leg *leg) {
+    leg->timestamp += voices[leg->payload_type].frames ? voices[leg->payload_type].step : PAYLOAD;
+    leg->sent[leg->frame % SENT] = 0;
+    leg->frame++;
+    if (measuring) leg->unsaid++;
+}
+
+static void learn(int payload_type, uint32_t step, const char *path) {
+    struct voice *voice = &voices[payload_type & 127];
+    uint8_t length[2];
+    size_t used = 0, room = 0;
+    FILE *file = fopen(path, "rb");
+    if (!file) die(path);
+    memset(voice, 0, sizeof *voice);
+    voice->step = step;
+    while (fread(length, 1, 2, file) == 2) {
+        size_t size = length[0] | length[1] << 8;
+        if (size > LONGEST) { fprintf(stderr, "%s: a frame of %zu bytes\n", path, size); exit(1); }
+        if (used + size > room && !(voice->octets = realloc(voice->octets, room = 2 * (used + size)))) die("realloc");
+        if (!(voice->at = realloc(voice->at, (voice->frames + 2) * sizeof *voice->at))) die("realloc");
+        if (fread(voice->octets + used, 1, size, file) != size) break;
+        voice->at[voice->frames] = used;
+        voice->at[++voice->frames] = used += size;
+    }
+    fclose(file);
 }
 
 static void hear(struct leg *leg) {
@@ -199,12 +246,14 @@ static void hear(struct leg *leg) {
             leg->dropped = dropped;
         }
     }
-    int type = packet[1] & 127;
-    if (size != HEADER + PAYLOAD || (type != 0 && type != 8)) { other++; return; }
+    int type = packet[1] & 127, mixed = leg->partner < 0;
+    if (size < HEADER || (!mixed && (size != HEADER + PAYLOAD || (type != 0 && type != 8)))) { other++; return; }
     uint16_t seq = packet[2] << 8 | packet[3];
     if (leg->heard && seq != (uint16_t)(leg->last_seq + 1) && measuring) leg->gaps++;
     leg->heard = 1; leg->last_seq = seq;
     if (!measuring) return;
+    if (window_end) leg->packets++;
+    if (mixed) return;
     uint32_t from, frame;
     if (!read_mark(packet + HEADER, type == 8, &from, &frame)) { unmarked++; return; }
     if ((int)from != leg->partner) { misrouted++; return; }
@@ -237,7 +286,7 @@ static void begin(double seconds) {
     delay_count = late_count = 0;
     getrusage(RUSAGE_SELF, &usage_before);
     for (int i = 0; i < count; i++) {
-        legs[i].first = legs[i].frame; legs[i].end = UINT32_MAX; legs[i].received = legs[i].gaps = 0;
+        legs[i].first = legs[i].frame; legs[i].end = UINT32_MAX; legs[i].received = legs[i].gaps = legs[i].packets = legs[i].unsaid = 0;
         free(legs[i].seen);
         legs[i].room = 8 * ((size_t)(seconds * 50 / 8) + 64);
         if (!(legs[i].seen = calloc(1, legs[i].room / 8))) die("calloc");
@@ -257,12 +306,19 @@ static void number(const char *name, double value) {
 }
 
 static void finish(void) {
-    uint64_t expected = 0, received = 0, gaps = 0; int deaf = 0;
+    uint64_t expected = 0, received = 0, gaps = 0, packets = 0, mixed_gaps = 0, unsaid = 0; int deaf = 0, mixed = 0, silent = 0;
     struct rusage usage; getrusage(RUSAGE_SELF, &usage);
     for (int i = 0; i < count; i++) {
+        unsaid += legs[i].unsaid;
+        if (legs[i].partner < 0 && legs[i].peer.sin_port) {
+            mixed++;
+            packets += legs[i].packets;
+            mixed_gaps += legs[i].gaps;
+            silent += legs[i].packets == 0;
+        }
         if (legs[i].partner < 0 || !legs[legs[i].partner].peer.sin_port) continue;
         struct leg *speaker = &legs[legs[i].partner];
-        expected += speaker->end - speaker->first;
+        expected += speaker->end - speaker->first - speaker->unsaid;
         received += legs[i].received; gaps += legs[i].gaps;
         deaf += legs[i].received == 0;
     }
@@ -281,15 +337,15 @@ static void finish(void) {
     number("own_cores", cpu / (window_seconds + GRACE / 1e9));
     printf("\"expected\": %lu, \"received\": %lu, \"lost\": %ld, \"gaps\": %lu, \"deaf\": %d, \"misrouted\": %lu, "
            "\"unmarked\": %lu, \"duplicates\": %lu, \"other\": %lu, \"overflowed\": %lu, \"send_errors\": %lu, "
-           "\"late_ticks\": %lu}\n",
+           "\"late_ticks\": %lu, \"mixed\": %d, \"packets\": %lu, \"mixed_gaps\": %lu, \"silent\": %d, \"unsaid\": %lu}\n",
            expected, received, (long)(expected - received), gaps, deaf, misrouted, unmarked, duplicates, other, overflowed,
-           send_errors, late_ticks);
+           send_errors, late_ticks, mixed, packets, mixed_gaps, silent, unsaid);
     fflush(stdout);
     measuring = 0;
 }
 
 static void obey(char *line) {
-    int index, port, type, partner; char ip[64]; double seconds;
+    int index, port, type, partner, step; char ip[64], path[1024]; double seconds;
     if (sscanf(line, "peer %d %63s %d %d %d", &index, ip, &port, &type, &partner) == 5 && index >= 0 && index < count) {
         struct leg *leg = &legs[index];
         leg->peer.sin_family = AF_INET;
@@ -299,6 +355,8 @@ static void obey(char *line) {
         if (relay) connect(leg->fd, (struct sockaddr *)&leg->peer, sizeof leg->peer);
     } else if (sscanf(line, "hush %d", &index) == 1 && index >= 0 && index < count) {
         legs[index].peer.sin_port = 0; legs[index].partner = -1; legs[index].heard = 0;
+    } else if (sscanf(line, "voice %d %d %1023[^\n]", &type, &step, path) == 3) {
+        learn(type, step, path);
     } else if (sscanf(line, "measure %lf", &seconds) == 1) {
         begin(seconds);
     } else if (!strncmp(line, "quit", 4)) {
@@ -326,12 +384,10 @@ static void tick(void) {
     if (measuring && now <= window_end) keep(&lateness, &late_count, &late_room, (now - next_tick) / 1e6f);
     if (measuring) late_ticks += expirations - 1;
     next_tick += expirations * TICK;
-    if (expirations > SLOTS) {
-        /* We were kept from running. All that was missed at once would drown the kernel's queue of 1,000 packets, and
-         * the loss would be ours: it is left unsaid instead. */
-        ticks += expirations - SLOTS;
-        expirations = SLOTS;
-    }
+    /* We were kept from running. All that was missed at once would drown the kernel's queue of 1,000 packets, and the
+     * loss would be ours: it is left unsaid instead, and time goes on. */
+    for (; expirations > SLOTS; expirations--, ticks++)
+        for (int i = ticks % SLOTS; i < count; i += SLOTS) if (legs[i].peer.sin_port) skip(&legs[i]);
     for (; expirations; expirations--, ticks++) {
         for (int i = ticks % SLOTS; i < count; i += SLOTS) if (legs[i].peer.sin_port) say(&legs[i], i);
     }

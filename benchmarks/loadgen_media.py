@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 SOURCE = Path(__file__).with_name("loadgen_media.c")
-PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8}
+PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8, "G722": 9, "opus": 96}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,24 @@ class Heard:
     overflowed: int
     send_errors: int
     late_ticks: int
+    mixed: int
+    """Legs that hear a mix: their packets are counted, not recognised."""
+    packets: int
+    mixed_gaps: int
+    silent: int
+    unsaid: int
+    """Frames that the generator had no time to say; they are not expected."""
 
     @property
     def loss(self) -> float:
         """Lost frames, of all, in percent."""
         return 100.0 * self.lost / self.expected if self.expected else 0.0
+
+    @property
+    def missing(self) -> float:
+        """What legs without a partner did not get of 50 packets a second, less ``unsaid``, percent; below 0: more."""
+        due = self.mixed * self.seconds * 50 - self.unsaid
+        return 100.0 * (due - self.packets) / due if due > 0 else 0.0
 
 
 def compiled() -> Path:
@@ -97,8 +110,12 @@ class Media:
         self._process.communicate()
 
     def peer(self, leg: int, host: str, port: int, codec: str = "PCMU", partner: int = -1) -> None:
-        """Let the leg speak to an address; the frames of ``partner`` must arrive at it."""
+        """Let the leg speak to an address; the frames of ``partner`` must arrive at it, -1: it hears a mix."""
         self._say(f"peer {leg} {host} {port} {PAYLOAD_TYPES[codec]} {partner}")
+
+    def voice(self, codec: str, step: int, frames: Path) -> None:
+        """Let the legs of a codec say the frames of a file; ``step`` is the RTP clock of 20 ms."""
+        self._say(f"voice {PAYLOAD_TYPES[codec]} {step} {frames}")
 
     def hush(self, leg: int) -> None:
         self._say(f"hush {leg}")
