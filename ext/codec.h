@@ -10,6 +10,7 @@
 #include "g711.h"
 #include "g722.h"
 #include "l16.h"
+#include "opus.h"
 
 enum {
     CODEC_PCMU = LAW_MU,
@@ -34,7 +35,7 @@ typedef struct {
     uint16_t ticks;  /* RTP clock units of 20 ms */
     uint16_t bytes;  /* payload of 20 ms where that is constant and can be cut at any sample; 0: it cannot */
     uint8_t pair;    /* bytes of the smallest piece that it can be cut into */
-    uint32_t state;  /* bytes of state; 0: none. Opus asks the library: codec_size() */
+    uint32_t state;  /* bytes of state where that is constant: codec_size() tells for all */
     /* Samples decoded, at most `room`; negative: not a payload of this codec. */
     int (*decode)(void *state, const uint8_t *payload, int length, int16_t *pcm, int room);
     /* Bytes of payload from `n` samples (10, 20, 40 or 60 ms), at most `room`; 0: nothing is to be sent (DTX). */
@@ -82,17 +83,22 @@ static const codec codecs[CODEC_COUNT] = {
     [CODEC_L16_8] = {8000, 8000, 160, 160, 320, 2, 0, l16_decode, l16_encode, NULL, NULL, l16_lasts},
     [CODEC_L16_16] = {16000, 16000, 320, 320, 640, 2, 0, l16_decode, l16_encode, NULL, NULL, l16_lasts},
     [CODEC_L16_48] = {48000, 48000, 960, 960, 1920, 2, 0, l16_decode, l16_encode, NULL, NULL, l16_lasts},
+    [CODEC_OPUS] = {16000, 48000, 320, 960, 0, 0, 0, opus_decode, opus_encode, opus_conceal, opus_recover, opus_lasts},
 };
 
 /* Whether the core can decode and encode it; CODEC_OPAQUE it can only pass on. */
-static inline int codec_speaks(int which) { return which >= 0 && which < CODEC_COUNT && codecs[which].decode != NULL; }
+static inline int codec_speaks(int which) {
+    return which >= 0 && which < CODEC_COUNT && codecs[which].decode != NULL && (which != CODEC_OPUS || opus_present());
+}
 
 /* Bytes of state that a port of this codec needs; 0: none. */
-static inline size_t codec_size(int which) { return codecs[which].state; }
+static inline size_t codec_size(int which) { return which == CODEC_OPUS ? opus_size() : codecs[which].state; }
 
-/* Make a block of codec_size() bytes ready for a new session; 0 if it is not possible. Not for the tick. */
+/* Make a block of codec_size() bytes, aligned like malloc's, ready for a new session; 0 if it is not possible. Not for
+ * the tick. */
 static inline int codec_open(int which, void *state) {
     if (which == CODEC_G722) g722_reset(state);
+    if (which == CODEC_OPUS) return opus_open(state);
     return codec_speaks(which);
 }
 

@@ -11,7 +11,12 @@ cdef extern from "core.h" nogil:
     void codec_setup()
     void resample_setup()
     enum:
-        CODEC_COUNT, CODEC_PCM, RESAMPLE_FRAME
+        CODEC_COUNT, CODEC_OPUS, CODEC_PCM, RESAMPLE_FRAME, OPUS_FUNCTIONS
+    void opus_setup(const uint64_t *addresses)
+    ctypedef struct opus_settings:
+        int32_t bitrate, playback_rate
+        uint8_t complexity, loss, fec, dtx, constant
+    void opus_tune(void *state, const opus_settings *settings)
     ctypedef struct c_codec "codec":
         uint32_t rate, clock, state
         uint16_t frame, ticks, bytes
@@ -141,6 +146,14 @@ def decode(int law, bytes codes):
     return out
 
 
+def use_opus(addresses):
+    """``libopus.Library.addresses``."""
+    cdef uint64_t found[OPUS_FUNCTIONS]
+    for i in range(OPUS_FUNCTIONS):
+        found[i] = addresses[i]
+    opus_setup(found)
+
+
 cdef class Codec:
     """One port's codec, both directions; ``which`` is a number of ``ext/codec.h``."""
 
@@ -173,6 +186,32 @@ cdef class Codec:
         cdef uint8_t payload[4096]
         n = codecs[self.which].encode(self.state, <const int16_t *><const char *>pcm, len(pcm) // 2, payload, 4096)
         return PyBytes_FromStringAndSize(<char *>payload, n)
+
+    def conceal(self, int samples):
+        """What stands in for a lost packet; None: the codec has no way of its own."""
+        cdef int16_t pcm[CODEC_PCM]
+        assert samples <= CODEC_PCM
+        if codecs[self.which].conceal == NULL:
+            return None
+        n = codecs[self.which].conceal(self.state, pcm, samples)
+        return PyBytes_FromStringAndSize(<char *>pcm, max(n, 0) * 2)
+
+    def recover(self, bytes following, int samples):
+        """The lost packet before this one, out of it; None: it is not in it."""
+        cdef int16_t pcm[CODEC_PCM]
+        assert samples <= CODEC_PCM
+        if codecs[self.which].recover == NULL:
+            return None
+        n = codecs[self.which].recover(self.state, <const uint8_t *><const char *>following, len(following), pcm, samples)
+        return PyBytes_FromStringAndSize(<char *>pcm, n * 2) if n > 0 else None
+
+    def tune(self, *, int bitrate, int playback_rate, int complexity, int loss, bint fec, bint dtx, bint constant):
+        """What Opus sends."""
+        cdef opus_settings settings
+        assert self.which == CODEC_OPUS
+        settings.bitrate, settings.playback_rate, settings.complexity = bitrate, playback_rate, complexity
+        settings.loss, settings.fec, settings.dtx, settings.constant = loss, fec, dtx, constant
+        opus_tune(self.state, &settings)
 
     def lasts(self, bytes payload):
         return codecs[self.which].lasts(<const uint8_t *><const char *>payload, len(payload))

@@ -176,6 +176,20 @@ cdef object read_stats(uint64_t handle, const port_counters *n):
     )
 
 
+cdef extern from "opus.h" nogil:
+    enum:
+        OPUS_FUNCTIONS
+    void opus_setup(const uint64_t *addresses)
+
+
+def use_opus(addresses):
+    """Let every core of this process speak Opus, by ``libopus.Library.addresses``; before the first session with it."""
+    cdef uint64_t found[OPUS_FUNCTIONS]
+    for i in range(OPUS_FUNCTIONS):
+        found[i] = addresses[i]
+    opus_setup(found)
+
+
 cdef class Core:
     """The media core of one thread. Raises ``MemoryError`` when its arenas cannot be had."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from softswitch.errors import NoSuch, NotPossible
 from softswitch.ids import Ids
-from softswitch.media import native, sounds
+from softswitch.media import libopus, native, sounds
 from softswitch.media.engine import (
     Codec,
     File,
@@ -99,6 +99,9 @@ class CoreEngine:
         self._room_of: dict[int, Room] = {}
         self._next_room = 1
         self._sounds: dict[int, bytes] = {}
+        opus = libopus.find()
+        if isinstance(opus, libopus.Library):
+            native.use_opus(opus.addresses)
 
     # Rooms ----------------------------------------------------------------------------------------------------------
 
