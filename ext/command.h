@@ -78,6 +78,7 @@ static inline void command_session(core *c, const command *m, int64_t now) {
 static inline void command_close_port(core *c, const command *m, int64_t now) {
     port *p = core_port(c, m->handle);
     if (!p) return;
+    port_report(c, p, 1, now);
     row_release(c, p);
     p->row_count = 0;
     p->mode = MODE_SILENT;

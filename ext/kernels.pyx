@@ -119,7 +119,7 @@ cdef extern from "core.h" nogil:
         int32_t lost
     int rtcp_parse(const uint8_t *data, size_t size, uint32_t ours, rtcp_report *r)
     ctypedef struct rtcp_own:
-        uint8_t has_sender, has_block, fraction_lost
+        uint8_t has_sender, has_block, bye, fraction_lost
         uint32_t ssrc, timestamp, packets, octets, source, highest, jitter, last_report, delay
         uint64_t ntp
         int32_t lost
@@ -440,12 +440,13 @@ def parse_reports(bytes data, uint32_t ours):
     return r.ssrc, r.middle_ntp if r.has_sender else None, block, bool(r.bye)
 
 
-def write_report(uint32_t ssrc, bytes cname, sender, block):
+def write_report(uint32_t ssrc, bytes cname, sender, block, bint bye):
     """``sender``: (ntp, timestamp, packets, octets) or None; ``block``: its seven fields or None."""
     cdef uint8_t data[RTCP_MAX]
     cdef rtcp_own o
     memset(&o, 0, sizeof(o))
     o.ssrc = ssrc
+    o.bye = bye
     memcpy(o.cname, <const char *>cname, 16)
     if sender is not None:
         o.has_sender = 1

@@ -1,4 +1,4 @@
-/* Twin: softswitch/rtp/rtcp.py. Sender and receiver reports (RFC 3550 section 6.4): one compound packet in, one out. */
+/* Twin: softswitch/rtp/rtcp.py. Reports, SDES and BYE (RFC 3550 sections 6.4 to 6.6): one compound packet in, one out. */
 #ifndef SOFTSWITCH_RTCP_H
 #define SOFTSWITCH_RTCP_H
 
@@ -7,7 +7,7 @@
 #include "rtp.h"
 
 enum { RTCP_SR = 200, RTCP_RR = 201, RTCP_SDES = 202, RTCP_BYE = 203 };
-enum { RTCP_CNAME = 16, RTCP_MAX = 28 + 24 + 8 + 4 + RTCP_CNAME };
+enum { RTCP_CNAME = 16, RTCP_MAX = 28 + 24 + 8 + 4 + RTCP_CNAME + 8 };
 
 typedef struct {
     uint8_t has_sender, has_block, bye;
@@ -18,7 +18,31 @@ typedef struct {
     uint32_t highest, jitter, last_report, delay;
 } rtcp_report;
 
-/* Read a compound packet; the block kept is the one about `ours`. Return 0 if any part is malformed. */
+/* Whether the chunks of an SDES packet and their items end where they should (section 6.5). */
+static inline int rtcp_chunks_fit(const uint8_t *p, size_t length, unsigned count) {
+    size_t at = 4;
+    while (count--) {
+        if (length - at < 4) return 0;
+        for (at += 4;;) {
+            if (at >= length) return 0;
+            if (p[at] == 0) break;
+            if (length - at < 2 || p[at + 1] > length - at - 2) return 0;
+            at += 2u + p[at + 1];
+        }
+        at = (at + 4) & ~(size_t)3; /* at least one zero, and up to the end of the word */
+        if (at > length) return 0;
+    }
+    return 1;
+}
+
+/* Whether a BYE's sources and its reason lie within it (section 6.6). */
+static inline int rtcp_bye_fits(const uint8_t *p, size_t length, unsigned count) {
+    size_t at = 4 + 4u * count;
+    return at <= length && (at == length || p[at] <= length - at - 1);
+}
+
+/* Read a compound packet; the block kept is the one about `ours`. Return 0 if any part is malformed, or if it does not
+ * begin with a report, or is padded before its end (appendix A.2). */
 static inline int rtcp_parse(const uint8_t *data, size_t size, uint32_t ours, rtcp_report *r) {
     memset(r, 0, sizeof *r);
     if (size < 8 || size > 65535) return 0;
@@ -29,6 +53,14 @@ static inline int rtcp_parse(const uint8_t *data, size_t size, uint32_t ours, rt
         if (length > size - at) return 0;
         const uint8_t *p = data + at;
         unsigned type = p[1], count = p[0] & 31u;
+        int first = at == 0;
+        if (first && type != RTCP_SR && type != RTCP_RR) return 0;
+        at += length;
+        if (p[0] & 0x20) {
+            unsigned padding = p[length - 1];
+            if (first || at < size || padding == 0 || padding % 4 || padding + 4u > length) return 0;
+            length -= padding;
+        }
         if (type == RTCP_SR || type == RTCP_RR) {
             size_t head = type == RTCP_SR ? 28 : 8;
             if (length < head + 24u * count) return 0;
@@ -48,16 +80,19 @@ static inline int rtcp_parse(const uint8_t *data, size_t size, uint32_t ours, rt
                 r->last_report = get32(b + 16);
                 r->delay = get32(b + 20);
             }
-        } else if (type == RTCP_BYE) r->bye = 1;
-        else if (type < 192 || type > 223) return 0;
-        at += length;
+        } else if (type == RTCP_SDES) {
+            if (!rtcp_chunks_fit(p, length, count)) return 0;
+        } else if (type == RTCP_BYE) {
+            if (!rtcp_bye_fits(p, length, count)) return 0;
+            r->bye = 1;
+        } else if (type < 192 || type > 223) return 0;
     }
     return 1;
 }
 
 /* What our next report says. `has_sender`: we have sent since the last one; `has_block`: we have received a stream. */
 typedef struct {
-    uint8_t has_sender, has_block;
+    uint8_t has_sender, has_block, bye; /* `bye`: it is the last */
     uint32_t ssrc;
     uint64_t ntp; /* 32.32 fixed point */
     uint32_t timestamp, packets, octets;
@@ -103,7 +138,13 @@ static inline int rtcp_write(uint8_t *data, const rtcp_own *o) {
     data[at + 9] = RTCP_CNAME;
     memcpy(data + at + 10, o->cname, RTCP_CNAME);
     data[at + 26] = data[at + 27] = 0;
-    return at + 28;
+    at += 28;
+    if (!o->bye) return at;
+    data[at] = 0x81;
+    data[at + 1] = RTCP_BYE;
+    put16(data + at + 2, 1);
+    put32(data + at + 4, o->ssrc);
+    return at + 8;
 }
 
 #endif

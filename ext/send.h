@@ -146,7 +146,7 @@ static inline address report_target(const port *p) {
     return to;
 }
 
-static inline void port_report(core *c, port *p, int64_t now) {
+static inline void port_report(core *c, port *p, int last, int64_t now) {
     address to = report_target(p);
     const sequence *s = &p->sequence;
     if (!to.family || (!p->counters.sent && !s->started)) return;
@@ -155,6 +155,7 @@ static inline void port_report(core *c, port *p, int64_t now) {
     rtcp_own own;
     memset(&own, 0, sizeof own);
     own.ssrc = p->ssrc;
+    own.bye = (uint8_t)last;
     own.has_sender = p->counters.sent != p->sent_prior;
     own.ntp = ntp_time(c, now);
     own.timestamp = p->timestamp + (uint32_t)samples_of(now - p->sent_ns);

@@ -289,6 +289,7 @@ static void socket_loop_run(socket_loop *l) {
             l->deadline += late / TICK_NS * TICK_NS;
         }
         core_commands(c, now);
+        loop_flush(l); /* what closes says goodbye while it has its socket */
         loop_rewire(l, now);
         loop_drain(l, now, late > LATE_NS ? LOOP_ROUNDS : 1);
         loop_rewire(l, now);

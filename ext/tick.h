@@ -176,7 +176,7 @@ static inline void port_keep(core *c, port *p, int64_t now) {
         port_tell(c, p, EVENT_TIMEOUT, STICKY_TIMEOUT, (float)(now - p->heard_ns) / 1e9f);
     }
     if (now >= p->report_ns) {
-        port_report(c, p, now);
+        port_report(c, p, 0, now);
         p->report_ns = now + report_interval(p);
     }
     if (now - p->stats_ns >= STATS_NS) {

@@ -1,4 +1,4 @@
-"""RTCP sender and receiver reports (RFC 3550 section 6.4), as much of them as one party of a call needs."""
+"""RTCP reports, SDES and BYE (RFC 3550 sections 6.4 to 6.6), as much of them as one party of a call needs."""
 
 from __future__ import annotations
 
@@ -51,12 +51,16 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one compound packet of ours says: a report, then SDES with the CNAME that section 6.1 demands."""
+    """What one compound packet of ours says: a report, then SDES with the CNAME that section 6.1 demands.
+
+    ``bye``: it is the last one.
+    """
 
     ssrc: int
     cname: bytes
     sender: Sender | None = None
     block: Block | None = None
+    bye: bool = False
 
     def __bytes__(self) -> bytes:
         body = struct.pack("!I", self.ssrc)
@@ -71,7 +75,8 @@ class Report:
         assert len(self.cname) == CNAME
         # One chunk: SSRC, item CNAME, and the zeros that end the items and fill up the word.
         chunk = struct.pack("!IBB", self.ssrc, 1, CNAME) + self.cname + bytes(2)
-        return head + body + struct.pack("!BBH", 0x81, SDES, len(chunk) // 4) + chunk
+        last = struct.pack("!BBHI", 0x81, BYE, 1, self.ssrc) if self.bye else b""
+        return head + body + struct.pack("!BBH", 0x81, SDES, len(chunk) // 4) + chunk + last
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,10 @@ class Received:
 
 
 def parse(data: bytes, ours: int) -> Received | Malformed:
-    """Read a compound packet; of its report blocks the last one about our SSRC ``ours`` is kept."""
+    """Read a compound packet; of its report blocks the last one about our SSRC ``ours`` is kept.
+
+    Malformed is also what does not begin with a report, or is padded before its end (appendix A.2).
+    """
     if len(data) < 8 or len(data) > 65_535:
         return Malformed(f"{len(data)} bytes are no RTCP packet")
     ssrc, middle, block, bye = 0, None, None, False
@@ -97,6 +105,14 @@ def parse(data: bytes, ours: int) -> Received | Malformed:
         length = 4 * (int.from_bytes(data[at + 2 : at + 4], "big") + 1)
         if length > len(data) - at:
             return Malformed(f"the packet at byte {at} reaches beyond the end")
+        if at == 0 and kind not in (SR, RR):
+            return Malformed(f"it begins with packet type {kind}, not with a report")
+        end = at + length
+        if data[at] & 0x20:
+            padding = data[end - 1]
+            if at == 0 or end < len(data) or padding == 0 or padding % 4 or padding + 4 > length:
+                return Malformed(f"the packet at byte {at} is padded, and wrongly")
+            length -= padding
         if kind in (SR, RR):
             head = 28 if kind == SR else 8
             if length < head + 24 * count:
@@ -108,11 +124,16 @@ def parse(data: bytes, ours: int) -> Received | Malformed:
                 found = _block(data, at + head + 24 * i)
                 if found.source == ours:
                     block = found
+        elif kind == SDES:
+            if not _chunks_fit(data[at : at + length], count):
+                return Malformed(f"the source description at byte {at} has no end")
         elif kind == BYE:
+            if not _bye_fits(data[at : at + length], count):
+                return Malformed(f"the BYE at byte {at} is too short")
             bye = True
         elif not 192 <= kind <= 223:
             return Malformed(f"packet type {kind} is not RTCP")
-        at += length
+        at = end
     return Received(ssrc, middle, block, bye)
 
 
@@ -122,6 +143,33 @@ def round_trip(middle_ntp_now: int, block: Block) -> float | None:
         return None
     trip = (middle_ntp_now - block.last_report - block.delay) % (1 << 32)
     return trip / 65_536 if trip < 60 << 16 else None
+
+
+def _chunks_fit(packet: bytes, count: int) -> bool:
+    """Whether the chunks of an SDES packet and their items end where they should (section 6.5)."""
+    at = 4
+    for _ in range(count):
+        if len(packet) - at < 4:
+            return False
+        at += 4
+        while True:
+            if at >= len(packet):
+                return False
+            if packet[at] == 0:
+                break
+            if len(packet) - at < 2 or packet[at + 1] > len(packet) - at - 2:
+                return False
+            at += 2 + packet[at + 1]
+        at = (at + 4) // 4 * 4  # at least one zero, and up to the end of the word
+        if at > len(packet):
+            return False
+    return True
+
+
+def _bye_fits(packet: bytes, count: int) -> bool:
+    """Whether a BYE's sources and its reason lie within it (section 6.6)."""
+    at = 4 + 4 * count
+    return at <= len(packet) and (at == len(packet) or packet[at] <= len(packet) - at - 1)
 
 
 def _block(data: bytes, at: int) -> Block:

@@ -142,3 +142,35 @@ def test_reports_go_to_the_agreed_address() -> None:
             a.speak(room.now)
         remotes |= {remote for _, local, remote, _ in room.engine.step(room.now) if local[1] % 2}
     assert remotes == {("192.0.2.77", 9999)}
+
+
+def test_a_port_that_closes_says_goodbye() -> None:
+    room, a, _ = pair()
+    room.run(1.0)
+    before = len(a.reports)
+    room.engine.close_port(a.port)
+    room.run(0.1)
+    assert len(a.reports) == before + 1
+    assert report_to(a).bye
+
+
+def test_a_port_that_never_heard_or_sent_anything_leaves_without_a_word() -> None:
+    room = Room()
+    a = room.phone(None)
+    a.silent = True
+    room.run(0.2)
+    room.engine.close_port(a.port)
+    room.run(0.1)
+    assert a.reports == []
+
+
+def test_a_goodbye_from_whomever_ends_nothing() -> None:
+    room, a, b = pair()
+    room.run(1.0)
+    for source in ((a.address[0], 4001), ("203.0.113.9", 5005)):
+        room.engine.receive(a.port, bytes(Report(a.ssrc, bytes(16), bye=True)), source, room.now)
+    b.forget()
+    room.run(1.0)
+    assert len(b.audio) >= 49
+    assert room.stats[a.port].received >= 51
+    assert not any(isinstance(event, MediaTimeout) for event in room.events)

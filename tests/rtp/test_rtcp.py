@@ -47,6 +47,58 @@ def test_goodbye_is_seen() -> None:
     assert parse(data, 7) == Received(9, None, None, bye=True)
 
 
+def test_the_last_packet_says_goodbye_after_its_report() -> None:
+    data = bytes(Report(9, REPORT.cname, bye=True))
+    assert data[-8:].hex() == "81cb000100000009"
+    assert parse(data, 7) == Received(9, None, None, bye=True)
+
+
+RR = bytes.fromhex("80c9000100000009")
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "81ca000300000009" "0102616200000000",  # CNAME "ab", the end, and zeros up to the word
+        "82ca000400000009" "0000000000000008" "00000000",  # two chunks without items
+        "80ca0000",
+        "82cb000200000009" "0000000a",
+        "81cb000300000009" "0563686565720000",  # a reason
+        "a1cb000200000009" "00000004",  # padded
+        "80cc000200000009" "74657374",  # APP
+    ],
+)  # fmt: skip
+def test_compound_packets_are_read_whole(tail: str) -> None:
+    data = RR + bytes.fromhex(tail)
+    assert isinstance(parse(data, 7), Received), parse(data, 7)
+    assert kernels.parse_reports(data, 7) is not None
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "81ca000200000009" "01096162",  # an item longer than the packet
+        "81ca000200000009" "01026162",  # no end of the items
+        "82ca000200000009" "00000000",  # a chunk is missing
+        "81cb0000",  # no source
+        "81cb000200000009" "09636865",  # a reason longer than the packet
+        "a1cb000200000009" "00000003",  # padding of three bytes
+        "a1cb000200000009" "0000000c",  # padding longer than the packet
+        "a1cb000200000009" "00000004" "80c9000100000009",  # padding before the end
+    ],
+)  # fmt: skip
+def test_what_has_no_end_in_a_compound_packet_is_refused_by_both(tail: str) -> None:
+    data = RR + bytes.fromhex(tail)
+    assert isinstance(parse(data, 7), Malformed)
+    assert kernels.parse_reports(data, 7) is None
+
+
+def test_a_compound_packet_begins_with_a_report() -> None:
+    for data in ("81cb000100000009", "a0c900020000000900000004"):
+        assert isinstance(parse(bytes.fromhex(data), 7), Malformed)
+        assert kernels.parse_reports(bytes.fromhex(data), 7) is None
+
+
 def test_round_trip_is_a_minus_lsr_minus_dlsr() -> None:
     # Sent at 1.0, held 0.5 s by the peer, back at 1.625: 125 ms on the wire.
     assert round_trip(0x1A000, BLOCK) == pytest.approx(0.125)
@@ -82,7 +134,12 @@ u32 = st.integers(0, (1 << 32) - 1)
 blocks = st.builds(Block, u32, st.integers(0, 255), st.integers(-(1 << 23), (1 << 23) - 1), u32, u32, u32, u32)
 senders = st.builds(Sender, st.integers(0, (1 << 64) - 1), u32, u32, u32)
 reports = st.builds(
-    Report, u32, st.binary(min_size=16, max_size=16), st.one_of(st.none(), senders), st.one_of(st.none(), blocks)
+    Report,
+    u32,
+    st.binary(min_size=16, max_size=16),
+    st.one_of(st.none(), senders),
+    st.one_of(st.none(), blocks),
+    st.booleans(),
 )
 
 
@@ -90,7 +147,7 @@ reports = st.builds(
 def test_kernel_and_twin_write_alike(report: Report) -> None:
     sender = report.sender and (report.sender.ntp, report.sender.timestamp, report.sender.packets, report.sender.octets)
     block = report.block and fields(report.block)
-    assert kernels.write_report(report.ssrc, report.cname, sender, block) == bytes(report)
+    assert kernels.write_report(report.ssrc, report.cname, sender, block, report.bye) == bytes(report)
 
 
 @given(st.one_of(st.binary(max_size=100), st.builds(lambda r, n, tail: bytes(r)[:n] + tail, reports,
