@@ -25,6 +25,35 @@ cdef extern from "stretch.h" nogil:
     int c_stretch_remove "stretch_remove"(int16_t *pcm, int n, int seam, int period, int fade)
     int c_stretch_insert "stretch_insert"(int16_t *pcm, int n, int seam, int period, int fade)
 
+cdef extern from "playout.h" nogil:
+    ctypedef struct c_codec "codec":
+        uint32_t rate, clock
+        uint16_t frame, ticks, bytes
+        int (*decode)(void *state, const uint8_t *payload, int length, int16_t *pcm, int room) noexcept
+        int (*conceal)(void *state, int16_t *pcm, int n) noexcept
+        int (*recover)(void *state, const uint8_t *following, int length, int16_t *pcm, int n) noexcept
+        int (*lasts)(const uint8_t *payload, int length) noexcept
+    const c_codec *codecs
+    void codec_setup()
+    size_t codec_size(int which)
+    int codec_open(int which, void *state)
+
+    ctypedef struct delay:
+        int32_t target
+    ctypedef struct playout:
+        const c_codec *codec
+        uint8_t state
+        delay delay
+        int32_t delayed
+        uint32_t late, duplicate, concealed, stretched, skipped
+    size_t playout_size(const c_codec *c)
+    void playout_open(playout *p, const c_codec *c, void *codec_state, void *memory)
+    void playout_flush(playout *p)
+    int playout_put(playout *p, int kind, uint32_t timestamp, uint16_t sequence, const uint8_t *payload, int length,
+                    int restarted, int64_t now)
+    void playout_prime(playout *p, const int16_t *pcm, int n)
+    int playout_pop(playout *p, int16_t *out, int64_t now)
+
 
 cdef const int16_t *_samples(bytes pcm):
     return <const int16_t *><const char *>pcm
@@ -93,3 +122,84 @@ cdef class Concealment:
         out = PyBytes_FromStringAndSize(<const char *>good, len(good))
         plc_merge(&self._p, <int16_t *><char *>out, len(good) // 2)
         return out
+
+
+# A codec of the tests' own that cannot be cut, conceals and recovers: [steps of 2.5 ms, level, level of what was before].
+cdef int toy_lasts(const uint8_t *payload, int length) noexcept nogil:
+    return payload[0] * 120 if length >= 2 else 0
+
+cdef int toy_decode(void *state, const uint8_t *payload, int length, int16_t *pcm, int room) noexcept nogil:
+    cdef int i, n = payload[0] * 40
+    if n > room or payload[1] == 255:
+        return -1
+    for i in range(n):
+        pcm[i] = <int16_t>(payload[1] * 100 + i % 40)
+    return n
+
+cdef int toy_conceal(void *state, int16_t *pcm, int n) noexcept nogil:
+    cdef int i
+    for i in range(n):
+        pcm[i] = -7
+    return n
+
+cdef int toy_recover(void *state, const uint8_t *following, int length, int16_t *pcm, int n) noexcept nogil:
+    cdef int i
+    if length < 3:
+        return 0
+    for i in range(n):
+        pcm[i] = <int16_t>(following[2] * 100)
+    return n
+
+cdef c_codec toy
+memset(&toy, 0, sizeof(toy))
+toy.rate, toy.clock, toy.frame, toy.ticks = 16000, 48000, 320, 960
+toy.decode, toy.conceal, toy.recover, toy.lasts = toy_decode, toy_conceal, toy_recover, toy_lasts
+
+codec_setup()
+
+
+cdef class Playout:
+    """``which``: the number of a codec in the core's table, or -1 for the toy."""
+    cdef playout _p
+    cdef void *_memory
+    cdef void *_state
+
+    def __cinit__(self, int which):
+        cdef const c_codec *c = &toy if which < 0 else &codecs[which]
+        assert c.decode
+        self._memory = calloc(1, playout_size(c))
+        self._state = calloc(1, codec_size(which) + 1) if which >= 0 else NULL
+        if not self._memory or (which >= 0 and not codec_open(which, self._state)):
+            raise MemoryError
+        playout_open(&self._p, c, self._state, self._memory)
+
+    def __dealloc__(self):
+        free(self._memory)
+        free(self._state)
+
+    def put(self, int kind, uint32_t timestamp, uint16_t sequence, bytes payload, int64_t now, bint restarted=False):
+        return playout_put(
+            &self._p, kind, timestamp, sequence, <const uint8_t *><const char *>payload, len(payload), restarted, now
+        )
+
+    def pop(self, int64_t now):
+        """The frame's samples as bytes, empty when nobody is talking."""
+        out = PyBytes_FromStringAndSize(NULL, 2 * self._p.codec.frame)
+        return out if playout_pop(&self._p, <int16_t *><char *>out, now) else b""
+
+    def prime(self, bytes pcm):
+        playout_prime(&self._p, _samples(pcm), len(pcm) // 2)
+
+    def flush(self):
+        playout_flush(&self._p)
+
+    @property
+    def state(self):
+        """(state, target, delayed, late, duplicate, concealed, stretched, skipped)."""
+        p = &self._p
+        return p.state, p.delay.target, p.delayed, p.late, p.duplicate, p.concealed, p.stretched, p.skipped
+
+
+def memory(int which):
+    """Bytes of one leg's play-out: the structure and what is handed in."""
+    return sizeof(playout), playout_size(&codecs[which])

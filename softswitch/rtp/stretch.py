@@ -6,7 +6,7 @@ from softswitch.rtp import pitch
 from softswitch.rtp.pitch import Pcm
 from softswitch.rtp.plc import blend
 
-__all__ = ["ALIKE", "FADE_US", "HIGH_MS", "HURRY", "INSERT_MS", "REMOVE_MS", "insert", "period", "remove"]
+__all__ = ["ALIKE", "FADE_US", "HIGH_MS", "HURRY", "INSERT_MS", "LOW_US", "REMOVE_MS", "insert", "period", "remove"]
 
 LOW_US, HIGH_MS, WINDOW_US = 2500, 15, 7500
 FADE_US = 2500
