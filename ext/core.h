@@ -62,7 +62,8 @@ enum {
 };
 enum { ITEMS_PER_COMMAND = 4 };
 enum { ITEMS_FIRST = 1, ITEMS_LAST = 2 };
-enum { SESSION_SENDS = 1, SESSION_RECEIVES = 2 };
+/* SESSION_KEYS: digits of the peer are commands to us and reach nobody who hears it. */
+enum { SESSION_SENDS = 1, SESSION_RECEIVES = 2, SESSION_KEYS = 4 };
 enum { DTMF_NONE = 255 };
 
 typedef struct {

@@ -35,7 +35,7 @@ static inline void port_tell_digit(core *c, port *p, uint8_t event, uint32_t dur
 /* Report a digit once, and play it to those who hear this port through the mixer (a relay passes the packets). */
 static inline void port_digit_news(core *c, port *p, const dtmf_news *news) {
     if (!news->began && !news->ended) return;
-    for (int i = 0; i < p->source.hearer_count; i++) {
+    for (int i = 0; i < p->source.hearer_count && !(p->flags & SESSION_KEYS); i++) {
         port *listener = &c->ports[p->source.hearers[i]];
         if (listener->mode != MODE_MIX || listener->dtmf_send == DTMF_NONE) continue;
         if (news->ended && !news->whole) dtmf_release(&listener->dtmf_out, news->ended_event, news->duration);
@@ -162,7 +162,9 @@ static inline void core_receive(core *c, uint32_t index, int channel, const uint
         }
         for (int i = 0; i < p->source.hearer_count; i++) {
             port *listener = &c->ports[p->source.hearers[i]];
-            if (listener->mode == MODE_RELAY) relay_packet(c, p, listener, data, &h, 1, now);
+            if (listener->mode != MODE_RELAY) continue;
+            if (!(p->flags & SESSION_KEYS)) relay_packet(c, p, listener, data, &h, 1, now);
+            else if (order == SEQ_NEXT) listener->relay_sequence_offset--; /* the gap would look like a loss */
         }
         dtmf_news news = dtmf_receive(&p->dtmf_in, &payload, h.timestamp, now);
         port_digit_news(c, p, &news);

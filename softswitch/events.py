@@ -34,6 +34,10 @@ __all__ = [
     "DeviceUnbound",
     "DigitPressed",
     "Event",
+    "HelpAsked",
+    "HelpEnded",
+    "HelpRefused",
+    "HelpStarted",
     "LegAnswered",
     "LegDialog",
     "LegEnded",
@@ -51,8 +55,13 @@ __all__ = [
     "RecordingFailed",
     "RecordingFinished",
     "RecordingStarted",
+    "SupervisionChanged",
+    "SupervisionEnded",
+    "SupervisionRefused",
+    "SupervisionStarted",
     "SwitchStarted",
     "SwitchStopped",
+    "TakenOver",
     "TokenMade",
     "TokenRevoked",
     "TrunkReachability",
@@ -195,12 +204,17 @@ class CallRouted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegOffered(Event):
-    """We rang a device or a trunk. ``party`` is "person:102" or "trunk:provider", ``target`` the URI called."""
+    """We rang a device or a trunk. ``party`` is "person:102" or "trunk:provider", ``target`` the URI called.
+
+    ``purpose`` "supervise" or "prompt": whoever is there stands beside the two who
+    talk; a supervisor who called us by himself has no ``target``.
+    """
 
     leg: LegId
     party: str
     target: str
     call_id: str
+    purpose: Literal["call", "supervise", "prompt"] = "call"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,6 +317,99 @@ class RecordingFinished(Event):
 class RecordingFailed(Event):
     path: str
     error: str
+
+
+# Supervision --------------------------------------------------------------------------------------------------------
+# ``supervisor``, ``employee`` and ``colleague`` are extensions, ``mode`` is a word of ``calls.modes.Mode``.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisionStarted(Event):
+    """From now on the supervisor hears; ``via`` is how it was asked for: "code", "key", "cli", "api" or "mobile"."""
+
+    leg: LegId
+    supervisor: str
+    employee: str
+    mode: str
+    via: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisionChanged(Event):
+    leg: LegId
+    supervisor: str
+    employee: str
+    mode: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisionEnded(Event):
+    """``cause``: "hung up", "stopped", "conversation over", "moved on", "taken over" or that of a ``LegEnded``."""
+
+    leg: LegId
+    supervisor: str
+    employee: str
+    mode: str
+    cause: str
+    duration: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisionRefused(Event):
+    """Nothing was changed; ``action`` is a mode or "take over", ``reason`` a sentence."""
+
+    supervisor: str
+    employee: str
+    action: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenOver(Event):
+    """The supervisor talks instead of the employee, whose leg ends; his own leg is a party's from now on."""
+
+    leg: LegId
+    supervisor: str
+    employee: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HelpAsked(Event):
+    """The employee wants a prompter; the devices of ``colleagues`` ring."""
+
+    employee: str
+    colleagues: tuple[str, ...]
+    via: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HelpStarted(Event):
+    """``colleague`` hears both, and only the employee hears him; ``waited`` is how long he was asked for."""
+
+    leg: LegId
+    colleague: str
+    employee: str
+    waited: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HelpEnded(Event):
+    """``cause`` as in ``SupervisionEnded``; ``duration`` is how long the help took."""
+
+    leg: LegId
+    colleague: str
+    employee: str
+    cause: str
+    duration: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HelpRefused(Event):
+    """Nobody came; ``reason`` is a sentence."""
+
+    employee: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -433,6 +540,15 @@ EVENTS: dict[str, type[Event]] = {
         RecordingStarted,
         RecordingFinished,
         RecordingFailed,
+        SupervisionStarted,
+        SupervisionChanged,
+        SupervisionEnded,
+        SupervisionRefused,
+        TakenOver,
+        HelpAsked,
+        HelpStarted,
+        HelpEnded,
+        HelpRefused,
         Abandoned,
         ConversationEnded,
         LoggedIn,

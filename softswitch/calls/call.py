@@ -15,7 +15,7 @@ from softswitch.calls import offering
 from softswitch.calls.desk import Attendant, Desk
 from softswitch.calls.hearing import Hearing
 from softswitch.calls.hunt import Hunt
-from softswitch.calls.leg import Leg, LegState
+from softswitch.calls.leg import Leg, LegState, Visitor
 from softswitch.calls.legs import Legs
 from softswitch.calls.office import Office
 from softswitch.calls.outcome import NO_MEDIA, UNSUITABLE, Failure, passed_on
@@ -84,15 +84,15 @@ class Call:
         self._incoming = incoming
         self._began = now
         self._room = desk.engine.open_room()
-        self._hearing = Hearing(
+        self.hearing = Hearing(
             desk.engine,
             self._room,
             office.music,
             own=lambda source: desk.owns_source(self, source),
             disown=desk.released,
         )
-        self._legs = Legs(desk, office, self._room, lambda port: desk.owns_port(self, port), self._publish)
-        self._silence = Silence(self._legs, self._publish)
+        self.legs = Legs(desk, office, self._room, lambda port: desk.owns_port(self, port), self.publish)
+        self._silence = Silence(self.legs, self.publish)
         self._hunt = Hunt(self, office, desk, incoming, caller)
         self._caller = Leg(
             id=desk.ids.leg(),
@@ -101,18 +101,20 @@ class Call:
             role=Role.CUSTOMER,
             media=None,
         )
-        self._legs.add(self._caller)
+        self.legs.add(self._caller)
+        self._visitors: list[Visitor] = []
+        self._guests: list[Leg] = []
         self._ringing_sent = False
         self._early: SessionDescription | None = None
         self._attendant: Attendant | None = None
-        self._recording = ConversationRecording(desk, self._publish)
+        self._recording = ConversationRecording(desk, self.publish)
         self._answered_caller = False
         self._outcome: Failure | None = None
         self._abandoned = False
         self._closed = False
         self._cause = ""
         self._linger_until: float | None = None
-        self._publish(
+        self.publish(
             facts.CallArrived(
                 leg=self._caller.id,
                 origin=self._caller.party,
@@ -132,7 +134,7 @@ class Call:
 
     def turn_away(self, failure: Failure) -> None:
         """Refuse the caller before anybody is called."""
-        self._publish(facts.CallRouted(to="nowhere", rule=failure.cause))
+        self.publish(facts.CallRouted(to="nowhere", rule=failure.cause))
         self.come_to_nothing(failure)
 
     def follow(self, now: float) -> None:
@@ -142,14 +144,14 @@ class Call:
 
     def attend(self, attendant: Attendant, name: str) -> None:
         """Give the caller to a program."""
-        self._publish(facts.CallRouted(to=f"action:{name}", rule="action"))
+        self.publish(facts.CallRouted(to=f"action:{name}", rule="action"))
         if self._open_caller():
             self._attendant = attendant
             attendant.arrived(self)
 
     def _open_caller(self) -> bool:
         try:
-            self._caller.media = self._legs.open_media(self._caller, self._incoming.flow.remote[0])
+            self._caller.media = self.legs.open_media(self._caller, self._incoming.flow.remote[0])
         except NotPossible:
             self.come_to_nothing(NO_MEDIA)
             return False
@@ -159,40 +161,40 @@ class Call:
             warning = (("Warning", f'{refused.warning} softswitch "{refused.reason}"'),)
             self.come_to_nothing(replace(UNSUITABLE, cause=refused.reason, headers=warning))
             return False
-        self._legs.publish_dialog(self._caller)
+        self.legs.publish_dialog(self._caller)
         return True
 
     def _go(self, dialled: str, now: float) -> None:
         identity = self._incoming.identity
         match plan.route(self.office.plan, self.office.directory, identity.kind, identity.name, dialled):
             case ToPerson(extension=extension, rule=rule):
-                self._publish(facts.CallRouted(to=f"person:{extension}", rule=rule))
+                self.publish(facts.CallRouted(to=f"person:{extension}", rule=rule))
                 self._caller.role = Role.CUSTOMER
                 self._hunt.person(extension, now)
             case ToTrunk(number=number, rule=rule) as route:
-                self._publish(facts.CallRouted(to=f"number:{number}", rule=rule))
+                self.publish(facts.CallRouted(to=f"number:{number}", rule=rule))
                 self._caller.role = Role.AGENT
                 self._hunt.number(route, now)
             case NoRoute(reason=reason, status=status):
-                self._publish(facts.CallRouted(to="nowhere", rule=reason))
+                self.publish(facts.CallRouted(to="nowhere", rule=reason))
                 self.come_to_nothing(Failure(result="no such number", status=status, cause=reason))
 
     def offer(self, party: str, role: Role, remote: str, invite: Invite) -> bool:
         """Call one device or trunk; False when no port is left for it."""
         leg = Leg(id=self._desk.ids.leg(), session=SessionId(""), party=party, role=role, media=None)
         try:
-            leg.media = self._legs.open_media(leg, remote)
+            leg.media = self.legs.open_media(leg, remote)
         except NotPossible:
             return False
         offer = leg.media.offer(offering.codecs(self._incoming.offer, self.office.codecs))
         leg.session = self._desk.invite(self, replace(invite, offer=offer))
-        self._legs.add(leg)
-        self._publish(
+        self.legs.add(leg)
+        self.publish(
             facts.LegOffered(
                 leg=leg.id, party=party, target=str(invite.target), call_id=self._desk.call_id(leg.session)
             )
         )
-        self._legs.publish_dialog(leg)
+        self.legs.publish_dialog(leg)
         return True
 
     # What an attendant commands --------------------------------------------------------------------------------------
@@ -209,7 +211,7 @@ class Call:
         Raises NotPossible, also when the caller has been sent on.
         """
         self._must_be_alone()
-        self._hearing.play(self._caller, source)
+        self.hearing.play(self._caller, source)
 
     def dial(self, dialled: str, now: float) -> None:
         """Send the caller on; ``Attendant.connected`` or ``refused`` follows, maybe from within.
@@ -220,7 +222,7 @@ class Call:
         self._hunt.begin()
         if self._caller.state is LegState.TALKING:
             with suppress(NotPossible):
-                self._hearing.play(self._caller, RINGBACK)
+                self.hearing.play(self._caller, RINGBACK)
         self._go(dialled, now)
 
     def _must_be_there(self) -> None:
@@ -235,7 +237,7 @@ class Call:
     # What sessions tell ----------------------------------------------------------------------------------------------
 
     def receive(self, event: SessionEvent, now: float) -> None:
-        leg = self._legs.of_session(event.session)
+        leg = self.legs.of_session(event.session)
         if leg is None or leg.state is LegState.ENDED:
             return
         match event:
@@ -246,7 +248,7 @@ class Call:
             case Progress():
                 self._progress(leg, event)
             case Answered():
-                self._answered(leg, event)
+                self._answered(leg, event, now)
             case Confirmed(description=description) | RemoteAnswer(description=description):
                 if description is not None:
                     self._take_answer(leg, description)
@@ -258,7 +260,7 @@ class Call:
     def _progress(self, leg: Leg, event: Progress) -> None:
         if leg.state is LegState.OFFERED:
             leg.state = LegState.RINGING
-            self._publish(facts.LegRinging(leg=leg.id, status=event.status))
+            self.publish(facts.LegRinging(leg=leg.id, status=event.status))
         if self._caller.state is LegState.TALKING:
             return
         if event.description is not None and self.outgoing == [leg]:
@@ -272,25 +274,25 @@ class Call:
             self._desk.command(self._caller.session, Ring(status=180))
 
     def _let_hear_early(self, leg: Leg) -> None:
-        self._hearing.connect((self._caller, leg))
+        self.hearing.connect((self._caller, leg))
         if self._early is None:
             self._early = self._describe_to_caller(leg)
             self._ringing_sent = True
             self._desk.command(self._caller.session, Ring(status=183, description=self._early))
 
-    def _answered(self, leg: Leg, event: Answered) -> None:
+    def _answered(self, leg: Leg, event: Answered, now: float) -> None:
         assert leg.media is not None
         if leg.media.accept(event.description) is not None:
-            self._legs.release(leg, Cause.PROTOCOL, NOT_ACCEPTABLE)
+            self.legs.release(leg, Cause.PROTOCOL, NOT_ACCEPTABLE)
             return
         self.partner, self.sides = leg, (self._caller, leg)
         leg.state = LegState.TALKING
         self._hunt.stop()
-        self._publish(facts.LegAnswered(leg=leg.id, codec=str(leg.codec or "")))
-        self._legs.publish_dialog(leg)
+        self.publish(facts.LegAnswered(leg=leg.id, codec=str(leg.codec or "")))
+        self.legs.publish_dialog(leg)
         if self._caller.state is not LegState.TALKING:
             self._accept_caller(leg)
-        self._hearing.connect(self.sides)
+        self.hearing.connect(self.sides)
         self._silence.listen_again()
         if wanted(self.office, self.sides):
             recording = self._recording.start(self.id, self.office.recordings, self._room, self.sides)
@@ -298,17 +300,20 @@ class Call:
                 self._desk.owns_recording(self, recording)
         for other in self.outgoing:
             if other is not leg:
-                self._legs.release(other, "answered elsewhere", ELSEWHERE)
+                self.legs.release(other, "answered elsewhere", ELSEWHERE)
         if self._attendant is not None:
             self._attendant.connected()
+        for visitor in list(self._visitors):
+            visitor.talking(now)
+        self._desk.answered(self, now)
 
     def _accept_caller(self, callee: Leg | None) -> None:
         description = self._early or self._describe_to_caller(callee)
         self._caller.state = LegState.TALKING
         self._answered_caller = True
-        self._publish(facts.LegAnswered(leg=self._caller.id, codec=str(self._caller.codec or "")))
+        self.publish(facts.LegAnswered(leg=self._caller.id, codec=str(self._caller.codec or "")))
         self._desk.command(self._caller.session, Accept(description=description))
-        self._legs.publish_dialog(self._caller)
+        self.legs.publish_dialog(self._caller)
 
     def _describe_to_caller(self, callee: Leg | None) -> SessionDescription:
         """Our answer to the caller's offer, in the callee's codec if the caller has it; our offer if he made none."""
@@ -323,7 +328,7 @@ class Call:
     def _take_answer(self, leg: Leg, description: SessionDescription) -> None:
         assert leg.media is not None
         if leg.media.accept(description) is not None:
-            self._legs.release(leg, Cause.PROTOCOL, NOT_ACCEPTABLE)
+            self.legs.release(leg, Cause.PROTOCOL, NOT_ACCEPTABLE)
             return
         self._note_hold(leg)
 
@@ -338,15 +343,15 @@ class Call:
             self._desk.command(leg.session, RefuseOffer(status=answer.status))
             return
         self._desk.command(leg.session, AnswerOffer(description=answer))
-        self._legs.publish_dialog(leg)  # the offer may have come with another Contact
+        self.legs.publish_dialog(leg)  # the offer may have come with another Contact
         self._note_hold(leg)
 
     def _note_hold(self, leg: Leg) -> None:
         assert leg.media is not None
         if leg.media.on_hold != leg.holds:
             leg.holds = leg.media.on_hold
-            self._publish(facts.LegHeld(leg=leg.id) if leg.holds else facts.LegResumed(leg=leg.id))
-        self._hearing.update()
+            self.publish(facts.LegHeld(leg=leg.id) if leg.holds else facts.LegResumed(leg=leg.id))
+        self.hearing.update()
         self._silence.listen_again()
 
     # Ending ----------------------------------------------------------------------------------------------------------
@@ -360,16 +365,16 @@ class Call:
         if not self._over and not self._answered_caller:
             self._outcome = Failure(result="refused", status=480, cause="ended by the switch")
         self._hunt.stop()
-        for leg in self._legs:
-            self._legs.release(leg, Cause.LOCAL, reason)
+        for leg in self.legs:
+            self.legs.release(leg, Cause.LOCAL, reason)
 
     def come_to_nothing(self, failure: Failure) -> None:
         """Nobody takes the call: tell the program that sent it, or else the caller."""
         self._hunt.stop()
         for leg in self.outgoing:
-            self._legs.release(leg, Cause.CANCELLED, None)
+            self.legs.release(leg, Cause.CANCELLED, None)
         if self._attendant is not None:
-            self._hearing.stop()
+            self.hearing.stop()
             self._attendant.refused(failure.result)
             return
         self._outcome = failure
@@ -380,16 +385,17 @@ class Call:
     def _ended(self, leg: Leg, event: Ended, now: float) -> None:
         leg.state = LegState.ENDED
         cause, ours = leg.ended_as or str(event.cause), leg.ended_as is not None
-        self._publish(facts.LegEnded(leg=leg.id, cause=cause, status=event.status, remote=event.remote and not ours))
+        self.publish(facts.LegEnded(leg=leg.id, cause=cause, status=event.status, remote=event.remote and not ours))
         if leg.media is not None:
-            self._hearing.leave(leg)
+            self.hearing.leave(leg)
             leg.media.close()
         if leg in self.sides:
             self._recording.stop()
             self._cause = self._cause or cause
             for other in self.sides:
-                self._legs.release(other, Cause.LOCAL, passed_on(event.reason))
-        elif leg is self._caller:
+                self.legs.release(other, Cause.LOCAL, passed_on(event.reason))
+            self._part(now)
+        elif leg is self._caller and not self.sides:
             self._cause = self._cause or cause
             self._caller_gone(event, now)
         elif leg.ended_as in (None, Cause.PROTOCOL):
@@ -400,14 +406,15 @@ class Call:
         self._hunt.stop()
         if not self._answered_caller and not self._over and self._caller.ended_as is None:
             self._abandoned = True
-            self._publish(facts.Abandoned(waited=round(now - self._began, 3)))
+            self.publish(facts.Abandoned(waited=round(now - self._began, 3)))
         for leg in self.outgoing:
-            self._legs.release(leg, Cause.CANCELLED, passed_on(event.reason))
+            self.legs.release(leg, Cause.CANCELLED, passed_on(event.reason))
 
     def _finish_if_done(self, now: float) -> None:
-        if self._closed or not self._legs.over:
+        if self._closed or not self.legs.over:
             return
-        if self._legs.open_ports or self._recording.open:
+        self._part(now)
+        if self.legs.open_ports or self._recording.open:
             if self._linger_until is None:
                 self._linger_until = now + LINGER
                 self.wake()
@@ -418,13 +425,70 @@ class Call:
             result, cause = str(self._outcome.result), self._outcome.cause
         else:
             result, cause = "answered" if self._answered_caller else "abandoned", self._cause
-        self._publish(facts.ConversationEnded(result=result, cause=cause))  # type: ignore[arg-type]
+        self.publish(facts.ConversationEnded(result=result, cause=cause))  # type: ignore[arg-type]
         self._desk.engine.close_room(self._room)
-        for port in self._legs.open_ports:
+        for port in self.legs.open_ports:
             self._desk.released(port)
         self._desk.closed(self)
         if self._attendant is not None:
             self._attendant.gone()
+
+    # Visitors: supervisors and prompters -----------------------------------------------------------------------------
+
+    @property
+    def talking(self) -> bool:
+        """Whether two talk with each other, a hold included."""
+        return bool(self.sides) and all(leg.state is LegState.TALKING and leg.ended_as is None for leg in self.sides)
+
+    @property
+    def going_on(self) -> bool:
+        """Whether the two talk or may yet come to talk."""
+        return self.talking or not (self.sides or self._over or self._caller.ended_as or self.legs.over)
+
+    def leg_of(self, extension: str) -> Leg | None:
+        """Return a person's leg: of the two who talk, or while nobody has answered, whoever calls or rings."""
+        party = f"person:{extension}"
+        return next((leg for leg in self.sides or (self._caller, *self.outgoing) if leg.party == party), None)
+
+    def admit(self, visitor: Visitor) -> None:
+        """Tell a visitor what happens here; ``hear`` lets his leg take part."""
+        self._visitors.append(visitor)
+
+    def dismiss(self, visitor: Visitor) -> None:
+        if visitor in self._visitors:
+            self._visitors.remove(visitor)
+
+    def hear(self, leg: Leg) -> None:
+        """Let a visitor's leg take part as its role says, now or anew; no other leg is touched."""
+        self.hearing.join(leg)
+        self._guests = [*(guest for guest in self._guests if guest is not leg), leg]
+        self._recording.follow((*self.sides, *self._guests))
+
+    def part_from(self, leg: Leg) -> None:
+        """A visitor's leg is about to be closed."""
+        self.hearing.leave(leg)
+        if leg in self._guests:
+            self._guests.remove(leg)
+            self._recording.follow((*self.sides, *self._guests))
+
+    def replace(self, former: Leg, heir: Leg) -> None:
+        """Let a visitor's leg talk in place of a side's, which is released; the other side notices nothing."""
+        assert former in self.sides
+        heir.role, heir.visitor = former.role, None
+        if heir.media is not None:
+            heir.media.pass_digits()
+        self.legs.add(heir)
+        self._desk.adopt(self, heir.session)
+        self._guests.remove(heir)
+        self.sides = tuple(heir if leg is former else leg for leg in self.sides)
+        self.hearing.connect(self.sides)
+        self._desk.engine.hear(former.port, {})
+        self._recording.follow((*self.sides, *self._guests))
+        self.legs.release(former, "taken over", Reason(protocol="SIP", cause=200, text="Taken over"))
+
+    def _part(self, now: float) -> None:
+        for visitor in list(self._visitors):
+            visitor.over(now)
 
     # What the media core tells ---------------------------------------------------------------------------------------
 
@@ -434,17 +498,21 @@ class Call:
                 self._recording.ended(event)
                 self._finish_if_done(now)
             case media.PlayEnded(source=source):
-                if self._hearing.ended(source) and self._attendant is not None:
+                if self.hearing.ended(source) and self._attendant is not None:
                     self._attendant.played()
             case _:
-                leg = self._legs.of_port(event.port)
+                leg = self.legs.of_port(event.port)
                 if leg is not None:
                     self._receive_of_port(leg, event, now)
 
     def _receive_of_port(self, leg: Leg, event: media.MediaEvent, now: float) -> None:
         match event:
+            case media.Digit(digit=digit) if leg.visitor is not None:
+                leg.visitor.pressed(digit, now)
+            case media.MediaTimeout() if leg.visitor is not None:
+                leg.visitor.fell_silent(now)
             case media.Digit(digit=digit):
-                self._publish(facts.DigitPressed(leg=leg.id, digit=digit))
+                self.publish(facts.DigitPressed(leg=leg.id, digit=digit))
                 if leg is self._caller and self._attendant is not None:
                     self._attendant.digit_pressed(digit)
             case media.MediaTimeout(silent=silent):
@@ -452,7 +520,7 @@ class Call:
             case media.MediaResumed():
                 self._silence.broken(leg)
             case media.PortClosed(port=port, stats=stats):
-                self._legs.port_closed(port, stats)
+                self.legs.port_closed(port, stats)
                 self._finish_if_done(now)
             case _:
                 pass
@@ -463,7 +531,7 @@ class Call:
         """Called when the time asked of ``Desk.wake`` has come; right also when called late or early."""
         if self._hunt.until is not None and now >= self._hunt.until:
             for leg in self.outgoing:
-                self._legs.release(leg, "no answer", Reason(protocol="Q.850", cause=19, text="No answer"))
+                self.legs.release(leg, "no answer", Reason(protocol="Q.850", cause=19, text="No answer"))
             self._hunt.rang_out()
         self._finish_if_done(now)
         self.wake()
@@ -477,16 +545,17 @@ class Call:
 
     def uses(self, trunk: str) -> int:
         """How many lines of the trunk this call holds."""
-        return sum(1 for leg in self._legs if leg.trunk == trunk and leg.state is not LegState.ENDED)
+        return sum(1 for leg in self.legs if leg.trunk == trunk and leg.state is not LegState.ENDED)
 
     @property
     def outgoing(self) -> list[Leg]:
         """Whom we called and have not given up. None of them talks yet, or one of them does."""
         return [
             leg
-            for leg in self._legs
+            for leg in self.legs
             if leg is not self._caller and leg.state is not LegState.ENDED and leg.ended_as is None
         ]
 
-    def _publish(self, event: Event) -> None:
+    def publish(self, event: Event) -> None:
+        """Tell it as a part of this conversation."""
         self._desk.publish(facts.place(event, self.id))

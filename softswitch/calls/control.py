@@ -14,11 +14,13 @@ from datetime import datetime, timedelta
 
 from softswitch import events as facts
 from softswitch.calls.call import Call
-from softswitch.calls.desk import Attendant
+from softswitch.calls.desk import Attendant, Owner
 from softswitch.calls.office import MediaAddress, Office
 from softswitch.calls.outcome import NO_LINE, STOPPING
+from softswitch.calls.supervision import Supervision, Wish
+from softswitch.calls.supervisors import Supervisors
 from softswitch.clock import Clock, Deadlines
-from softswitch.dialplan import numbers
+from softswitch.dialplan import codes, numbers
 from softswitch.dialplan.routes import Trunk
 from softswitch.errors import NoSuch, NotPossible
 from softswitch.events import Event
@@ -86,11 +88,13 @@ class Control:
         self._media_address = media_address
         self._clock = clock
         self._calls: dict[ConversationId, Call] = {}
-        self._by_session: dict[SessionId, Call] = {}
-        self._by_source: dict[SourceId, Call] = {}
-        self._by_recording: dict[RecordingId, Call] = {}
+        self._by_session: dict[SessionId, Owner] = {}
+        self._by_source: dict[SourceId, Owner] = {}
+        self._by_recording: dict[RecordingId, Owner] = {}
+        self._supervisors = Supervisors(self, lambda: self.office, lambda: self.calls)
         self._attendants: dict[str, Callable[[], Attendant]] = {}
-        self._wakes: Deadlines[ConversationId] = Deadlines()
+        self._wakes: Deadlines[str] = Deadlines()
+        self._woken: dict[str, Owner] = {}
         self._pending: deque[Output] = deque()
         self._draining = False
         self._now = clock.now()
@@ -117,21 +121,21 @@ class Control:
         for event in events:
             match event:
                 case RecordingEnded(recording=recording):
-                    call = self._by_recording.pop(recording, None)
+                    owner = self._by_recording.pop(recording, None)
                 case PlayEnded(source=source):
-                    call = self._by_source.pop(source, None)
+                    owner = self._by_source.pop(source, None)
                 case _:
-                    call = self._by_source.get(event.port)
-            if call is not None:
-                call.receive_media(event, now)
+                    owner = self._by_source.get(event.port)
+            if owner is not None:
+                owner.receive_media(event, now)
         return self._run([], now)
 
     def tick(self, now: float) -> list[PutOnWire]:
         wire = self._run(self.endpoint.tick(now), now)
-        while (conversation := self._wakes.due(now)) is not None:
-            call = self._calls.get(conversation)
-            if call is not None:
-                call.tick(now)
+        while (owner_id := self._wakes.due(now)) is not None:
+            owner = self._woken.pop(owner_id, None)
+            if owner is not None:
+                owner.tick(now)
                 wire += self._run([], now)
         return wire
 
@@ -151,6 +155,31 @@ class Control:
         self._now = now
         call.hang_up(now, reason)
         return self._run([], now)
+
+    # Supervision. All raise NoSuch, NotPermitted and NotPossible, and change nothing then.
+
+    @property
+    def supervisions(self) -> Sequence[Supervision]:
+        """Who supervises or helps whom now."""
+        return self._supervisors.running
+
+    def supervise(self, wish: Wish, now: float) -> list[PutOnWire]:
+        """Ring the supervisor's telephones, or change the mode of a supervision that runs."""
+        return self.act(lambda: self._supervisors.supervise(wish, now), now)
+
+    def take_over(self, supervisor: str, employee: str, now: float) -> list[PutOnWire]:
+        """Let whoever supervises the employee talk in his place."""
+        return self.act(lambda: self._supervisors.take_over(supervisor, employee, now), now)
+
+    def stop_supervising(self, supervisor: str, now: float) -> list[PutOnWire]:
+        return self.act(lambda: self._supervisors.stop(supervisor, now), now)
+
+    def ask_help(self, employee: str, whom: str, via: str, now: float) -> list[PutOnWire]:
+        """Ring a colleague ("105") or all free ones of a group ("group:sales") as the employee's prompter."""
+        return self.act(lambda: self._supervisors.ask_help(employee, whom, via, now), now)
+
+    def end_help(self, employee: str, now: float) -> list[PutOnWire]:
+        return self.act(lambda: self._supervisors.end_help(employee, now), now)
 
     def attend(self, number: str, attendant: Callable[[], Attendant]) -> None:
         """Give each call to ``number`` to a program of its own, before the dial plan is asked.
@@ -185,6 +214,8 @@ class Control:
         self._now = now
         self._draining = True
         if end_calls:
+            for supervision in self.supervisions:
+                supervision.stop(now)
             for call in list(self._calls.values()):
                 call.hang_up(now, SHUTDOWN)
         return self._run([], now)
@@ -220,16 +251,20 @@ class Control:
                 case TrunkReachability(trunk=name, reachable=reachable, why=why):
                     self.publish(facts.TrunkReachability(trunk=name, reachable=reachable, why=why))
                 case _:
-                    call = self._by_session.get(output.session)
+                    owner = self._by_session.get(output.session)
                     if isinstance(output, Ended):
                         self._by_session.pop(output.session, None)
-                    if call is not None:
-                        call.receive(output, now)
+                    if owner is not None:
+                        owner.receive(output, now)
         return wire
 
     def _incoming(self, incoming: Incoming, now: float) -> None:
         trunk = self.office.plan.trunks.get(incoming.identity.name) if incoming.identity.kind == "trunk" else None
         full = trunk is not None and not self.free_lines(trunk)
+        feature = self._feature(incoming)
+        if feature is not None and not self._draining:
+            self._supervisors.dialled(feature, incoming, now)
+            return
         try:
             call = Call(self.ids.conversation(), self.office, self, incoming, self._number_of(incoming), now)
         except NotPossible:
@@ -245,6 +280,13 @@ class Control:
             call.attend(self._attendants[name](), name)
         else:
             call.follow(now)
+
+    def _feature(self, incoming: Incoming) -> codes.Feature | None:
+        """Return the feature code that a person dialled. Programs that attend to a number come first."""
+        dialled = numbers.clean(incoming.request.uri.user or "")
+        if incoming.identity.kind != "person" or dialled in self._attendants:
+            return None
+        return codes.read(self.office.codes, dialled, self.office.directory.people)
 
     def _number_of(self, incoming: Incoming) -> str:
         """The caller as recorded: a person's extension, or the trunk's number in E.164 as far as it can be read."""
@@ -296,11 +338,14 @@ class Control:
     def utc(self) -> datetime:
         return self._clock.utc()
 
-    def invite(self, call: Call, invite: Invite) -> SessionId:
+    def invite(self, owner: Owner, invite: Invite) -> SessionId:
         session, outputs = self.endpoint.invite(invite, self._now)
-        self._by_session[session] = call
+        self._by_session[session] = owner
         self._pending.extend(outputs)
         return session
+
+    def adopt(self, owner: Owner, session: SessionId) -> None:
+        self._by_session[session] = owner
 
     def command(self, session: SessionId, command: SessionCommand) -> None:
         self._pending.extend(self.endpoint.command(session, command, self._now))
@@ -336,21 +381,29 @@ class Control:
     def media_address(self, remote: str) -> tuple[str, str]:
         return self._media_address(remote)
 
-    def owns_port(self, call: Call, port: PortId) -> None:
-        self._by_source[port] = call
+    def owns_port(self, owner: Owner, port: PortId) -> None:
+        self._by_source[port] = owner
 
-    def owns_source(self, call: Call, source: SourceId) -> None:
-        self._by_source[source] = call
+    def owns_source(self, owner: Owner, source: SourceId) -> None:
+        self._by_source[source] = owner
 
-    def owns_recording(self, call: Call, recording: RecordingId) -> None:
-        self._by_recording[recording] = call
+    def owns_recording(self, owner: Owner, recording: RecordingId) -> None:
+        self._by_recording[recording] = owner
 
     def released(self, media: SourceId) -> None:
         self._by_source.pop(media, None)
 
-    def wake(self, call: Call, at: float | None) -> None:
-        self._wakes.set(call.id, at)
+    def wake(self, owner: Owner, at: float | None) -> None:
+        self._wakes.set(owner.id, at)
+        if at is None:
+            self._woken.pop(owner.id, None)
+        else:
+            self._woken[owner.id] = owner
 
-    def closed(self, call: Call) -> None:
-        self._calls.pop(call.id, None)
-        self._wakes.set(call.id, None)
+    def answered(self, call: Call, now: float) -> None:
+        self._supervisors.answered(call, now)
+
+    def closed(self, owner: Owner) -> None:
+        self._calls.pop(ConversationId(owner.id), None)
+        self._supervisors.closed(owner.id)
+        self.wake(owner, None)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from softswitch.calls.leg import Leg
 from softswitch.errors import NotPossible
 from softswitch.media.engine import File, MediaEngine, RoomId, SourceId, Tone
-from softswitch.mixer.roles import rows
+from softswitch.mixer.roles import music, rows
 
 __all__ = ["Hearing"]
 
@@ -17,6 +17,7 @@ class Hearing:
     """The rows of a conversation's members. A row never names a port that is closed.
 
     ``player`` is what plays in the room: music for who is held, or what a program plays to the caller.
+    Besides it short notices may play into single rows.
     """
 
     def __init__(
@@ -32,31 +33,49 @@ class Hearing:
         self.player: SourceId | None = None
         self._engine, self._room, self._music = engine, room, music
         self._own, self._disown = own, disown
-        self._members: tuple[Leg, ...] = ()
+        self._sides: tuple[Leg, ...] = ()
+        self._visitors: list[Leg] = []
+        self._notices: dict[SourceId, tuple[Leg, ...]] = {}
         self._alone: Leg | None = None
 
-    def connect(self, members: Sequence[Leg]) -> None:
+    def connect(self, sides: Sequence[Leg]) -> None:
         """Let these hear each other as their roles say; what was played to one of them alone is over."""
         if self._alone is not None:
             self.stop()
-        self._members = tuple(members)
+        self._sides = tuple(sides)
+        self._visitors = [leg for leg in self._visitors if leg not in self._sides]
+        self.update()
+
+    def join(self, visitor: Leg) -> None:
+        """Let one more take part as his role says; nothing changes for whom it does not concern."""
+        if visitor not in self._visitors:
+            self._visitors.append(visitor)
         self.update()
 
     def update(self) -> None:
-        """Set the rows anew after a hold: who holds is neither heard nor hears; who is held hears music."""
-        holding = {leg for leg in self._members if leg.holds}
-        if holding and self.player is None:
+        """Set the rows anew after a hold or another role: who is held hears music."""
+        members = {leg: leg.role for leg in (*self._sides, *self._visitors)}
+        holding = {leg for leg in self._sides if leg.holds}
+        waiting = {leg for leg in self._sides if leg.waits}
+        if (holding or waiting) and self.player is None:
             with suppress(NotPossible):  # Silence on hold is bad, but no reason to lose the call.
                 self._start(self._music)
-        for listener, row in rows({leg: leg.role for leg in self._members}).items():
-            heard: dict[SourceId, float] = {}
-            if listener not in holding:
-                heard = {leg.port: gain for leg, gain in row.items() if leg not in holding}
-                if holding and self.player is not None:
-                    heard[self.player] = 1.0
+        held = music(members, holding=holding, waiting=waiting)
+        for listener, row in rows(members, holding=holding, waiting=waiting).items():
+            heard: dict[SourceId, float] = {leg.port: gain * listener.volume for leg, gain in row.items()}
+            if listener in held and self.player is not None:
+                heard[self.player] = 1.0
+            heard |= {notice: 1.0 for notice, listeners in self._notices.items() if listener in listeners}
             self._engine.hear(listener.port, heard)
-        if self._members and not holding:
+        if self._sides and not holding and not waiting:
             self.stop()
+
+    def notify(self, listeners: Sequence[Leg], source: Tone | File) -> None:
+        """Play something short to these besides what they hear. Raises NotPossible."""
+        notice = self._engine.play(self._room, source)
+        self._own(notice)
+        self._notices[notice] = tuple(listeners)
+        self.update()
 
     def play(self, listener: Leg, source: Tone | File) -> None:
         """Play to one who is alone, instead of what played before. Raises NotPossible."""
@@ -67,13 +86,21 @@ class Hearing:
         self._engine.hear(listener.port, {self.player: 1.0})
 
     def leave(self, leg: Leg) -> None:
-        """Part from a member whose port is about to be closed: who stays alone hears nothing."""
+        """Part from a member whose port is about to be closed: of two sides who stays alone hears nothing."""
         if leg is self._alone:
             self.stop()
-        if leg in self._members:
-            for member in self._members:
+        if leg in self._visitors:
+            self._visitors.remove(leg)
+            self._engine.hear(leg.port, {})
+            self.update()
+        elif leg in self._sides:
+            for member in (*self._sides, *self._visitors):
                 self._engine.hear(member.port, {})
-            self._members = ()
+            self._sides = ()
+            for notice in list(self._notices):
+                self._notices.pop(notice)
+                self._engine.stop(notice)
+                self._disown(notice)
             self.stop()
 
     def stop(self) -> None:
@@ -88,6 +115,9 @@ class Hearing:
 
     def ended(self, source: SourceId) -> bool:
         """Note that a player reached its end; return whether it played to one who is alone."""
+        if self._notices.pop(source, None) is not None:
+            self.update()
+            return False
         if source != self.player:
             return False
         self.player, alone = None, self._alone

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Protocol
 
 from softswitch.ids import LegId
 from softswitch.media import negotiation
@@ -17,9 +18,9 @@ from softswitch.media.engine import Address, Codec, MediaEngine, MediaSession, P
 from softswitch.media.negotiation import Refused
 from softswitch.mixer.roles import Role
 from softswitch.sip.events import SessionId
-from softswitch.sip.sdp import SessionDescription, following
+from softswitch.sip.sdp import Direction, SessionDescription, following
 
-__all__ = ["Leg", "LegState", "Media"]
+__all__ = ["Leg", "LegState", "Media", "Visitor"]
 
 
 class LegState(Enum):
@@ -34,22 +35,32 @@ class LegState(Enum):
 class Media:
     """The media half of a leg: its port, and the descriptions exchanged with its peer."""
 
-    def __init__(self, engine: MediaEngine, room: RoomId, *, bind: str, advertised: str, timeout: float) -> None:
+    def __init__(
+        self, engine: MediaEngine, room: RoomId, *, bind: str, advertised: str, timeout: float, keys: bool = False
+    ) -> None:
+        """``keys``: digits of the peer are commands to us and reach nobody else."""
         opened = engine.open_port(room, bind)
         self.port: PortId = opened.id
         self.session: MediaSession | None = None
         self.on_hold = False
+        self._keys = keys
         self._engine = engine
         self._local: Address = (advertised, opened.local[1])
         self._timeout = timeout
         self._ours: SessionDescription | None = None
 
-    def offer(self, codecs: Sequence[Codec]) -> SessionDescription:
+    def succeed(self, former: Media) -> None:
+        """Go on in the dialog of a port that this one replaces."""
+        self._ours = former._ours
+
+    def offer(self, codecs: Sequence[Codec], direction: Direction = Direction.SENDRECV) -> SessionDescription:
         """Describe our side; ``accept`` takes the peer's answer to it."""
         if self._ours is None:
-            self._ours = negotiation.offer(self._local, codecs, session_id=self._session_id, version=1)
+            self._ours = negotiation.offer(
+                self._local, codecs, session_id=self._session_id, version=1, direction=direction
+            )
         else:
-            self._ours = negotiation.reoffer(self._ours, self._local, codecs)
+            self._ours = negotiation.reoffer(self._ours, self._local, codecs, direction=direction)
         return self._ours
 
     def refusal(self, offer: SessionDescription, codecs: Sequence[Codec]) -> Refused | None:
@@ -60,10 +71,22 @@ class Media:
         return agreed if isinstance(agreed, Refused) else None
 
     def answer(
-        self, offer: SessionDescription, codecs: Sequence[Codec], prefer: Codec | None = None
+        self,
+        offer: SessionDescription,
+        codecs: Sequence[Codec],
+        prefer: Codec | None = None,
+        direction: Direction = Direction.SENDRECV,
     ) -> SessionDescription | Refused:
         """Answer the peer's offer and apply what was agreed, or say why it cannot be."""
-        agreed = negotiation.answer(offer, self._local, codecs, prefer=prefer, session_id=self._session_id, version=1)
+        agreed = negotiation.answer(
+            offer,
+            self._local,
+            codecs,
+            prefer=prefer,
+            session_id=self._session_id,
+            version=1,
+            direction=direction,
+        )
         if isinstance(agreed, Refused):
             return agreed
         description, session = agreed
@@ -89,17 +112,48 @@ class Media:
             self._engine.set_session(self.port, replace(self.session, receives=False))
             self._engine.set_session(self.port, self.session)
 
+    def pass_digits(self) -> None:
+        """From now on digits of the peer are meant for those who hear it."""
+        self._keys = False
+        if self.session is not None:
+            self._apply(self.session)
+
     def close(self) -> None:
         self._engine.close_port(self.port)
 
     def _apply(self, session: MediaSession) -> None:
-        self.session = replace(session, timeout=self._timeout)
+        if self._keys:
+            # Some telephones send keys although they were asked to send nothing; from the rest silence is no fault.
+            timeout = self._timeout if session.receives else 0.0
+            self.session = replace(session, timeout=timeout, receives=True, keys=True)
+        else:
+            self.session = replace(session, timeout=self._timeout, keys=False)
         self._engine.set_session(self.port, self.session)
 
     @property
     def _session_id(self) -> int:
         # RFC 8866 section 5.2 asks for a number unique to this host; a port handle is.
         return self.port + 1
+
+
+class Visitor(Protocol):
+    """A supervisor or prompter at a conversation; the call tells what concerns him."""
+
+    def talking(self, now: float) -> None:
+        """The two talk from now on."""
+        ...
+
+    def over(self, now: float) -> None:
+        """The two no longer talk, and never will."""
+        ...
+
+    def pressed(self, digit: str, now: float) -> None:
+        """A key of his own telephone."""
+        ...
+
+    def fell_silent(self, now: float) -> None:
+        """Nothing comes from his telephone although it should."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -114,10 +168,16 @@ class Leg:
     state: LegState = LegState.OFFERED
     holds: bool = False
     """It put the others on hold."""
+    waits: bool = False
+    """The switch put it on hold."""
+    volume: float = 1.0
+    """How loud it hears the others, 1.0 is as they speak."""
     silent: bool = False
     """Nothing comes from its peer, which was no fault when it was noticed: somebody held the call."""
     ended_as: str | None = None
     """Why we are ending it, in the words of the timeline; None while we are not."""
+    visitor: Visitor | None = None
+    """Whose telephone it is, when it stands beside the two who talk."""
     dialog: str | None = None
     """What was last told of its dialog, to release the peer after a crash."""
 

@@ -53,10 +53,18 @@ class Legs:
         return list(self._by_port)
 
     def open_media(self, leg: Leg, remote: str) -> Media:
-        """Open a port towards a peer at the address ``remote``. Raises NotPossible when there is none."""
+        """Open a port towards a peer at the address ``remote``. Raises NotPossible when there is none.
+
+        The keys of a visitor's telephone are his commands to us.
+        """
         bind, advertised = self._desk.media_address(remote)
         opened = Media(
-            self._desk.engine, self._room, bind=bind, advertised=advertised, timeout=self._office.media_timeout
+            self._desk.engine,
+            self._room,
+            bind=bind,
+            advertised=advertised,
+            timeout=self._office.media_timeout,
+            keys=leg.visitor is not None,
         )
         self._by_port[opened.port] = leg
         self._own(opened.port)

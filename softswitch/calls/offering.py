@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from softswitch.calls.modes import Mode
+from softswitch.calls.office import Office
 from softswitch.dialplan.routes import Trunk
 from softswitch.directory.people import Person
 from softswitch.media import negotiation
@@ -12,7 +14,7 @@ from softswitch.sip.events import Binding, Destination, Incoming, Invite
 from softswitch.sip.sdp import SessionDescription
 from softswitch.sip.uri import Uri
 
-__all__ = ["ANONYMOUS", "codecs", "to_device", "to_trunk"]
+__all__ = ["ANONYMOUS", "codecs", "to_device", "to_supervisor", "to_trunk"]
 
 ANONYMOUS = ("Anonymous", Uri(scheme="sip", user="anonymous", host="anonymous.invalid"))
 """RFC 3323 section 4.1.1.3."""
@@ -63,3 +65,35 @@ def _hops(incoming: Incoming) -> int:
     # The count goes on across the two sides, or a loop through the switch would never end (RFC 3261 section 16.3).
     hops = incoming.request.max_forwards
     return max(0, (70 if hops is None else hops) - 1)
+
+
+def to_supervisor(mode: Mode, employee: Person, binding: Binding, person: Person, office: Office) -> Invite:
+    """Ring the telephone of somebody who is to stand beside a conversation; its display says which and how.
+
+    Alert-Info lets it ring in another way: an indication of our own (RFC 7462 section 8), and the text
+    in ``info`` that most telephones compare.
+    """
+    shown = (
+        f"{_SHOWN[mode][office.language == 'ru']}: {employee.name}",
+        Uri(scheme="sip", user=employee.extension, host=office.domain),
+    )
+    kind = "prompter" if mode is Mode.PROMPT else "supervision"
+    return Invite(
+        target=binding.contact,
+        to=binding.flow,
+        caller=shown,
+        callee=(person.name, Uri(scheme="sip", user=person.extension, host=office.domain)),
+        offer=None,
+        asserted=shown,
+        headers=(("Alert-Info", f"<urn:alert:service:{kind}@{office.domain}>;info={kind}"),),
+    )
+
+
+_SHOWN: Mapping[Mode, tuple[str, str]] = {
+    Mode.LISTEN: ("Listen", "Прослушать"),
+    Mode.WHISPER: ("Whisper", "Подсказать"),
+    Mode.WHISPER_TO_CUSTOMER: ("Whisper to customer", "Подсказать клиенту"),
+    Mode.BARGE: ("Join", "Вмешаться"),
+    Mode.PROMPT: ("Prompter request", "Просьба о подсказке"),
+}
+"""What the display of a telephone says, in English and Russian."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
+from softswitch.dialplan.codes import KEYS, Codes
 from softswitch.dialplan.routes import Plan
 from softswitch.directory.people import Directory
 from softswitch.media.engine import Codec, File, Tone
@@ -21,7 +23,8 @@ class Office:
     """``record_all``: record each answered conversation unless a person says otherwise.
 
     ``media_timeout``: seconds without a packet after which a call is ended.
-    ``music``: what a held party hears.
+    ``music``: what a held party hears. ``language`` is that of displays.
+    ``codes`` are what people dial to supervise, ``keys`` what they press while they do.
     """
 
     domain: str
@@ -32,3 +35,6 @@ class Office:
     record_all: bool = True
     media_timeout: float = 60.0
     music: File | Tone = Tone((300.0,), level=-24.0)
+    language: Literal["en", "ru"] = "en"
+    codes: Codes = Codes()
+    keys: Mapping[str, str] = field(default_factory=lambda: KEYS)

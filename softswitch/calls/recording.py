@@ -11,13 +11,24 @@ from softswitch.calls.office import Office
 from softswitch.errors import NotPossible
 from softswitch.events import Event, RecordingFailed, RecordingFinished, RecordingStarted
 from softswitch.ids import ConversationId
-from softswitch.media.engine import RecordingEnded, RecordingId, Track
-from softswitch.mixer.roles import Role
+from softswitch.media.engine import RecordingEnded, RecordingId, RoomId, SourceId, Track
+from softswitch.mixer.roles import TRACKS
 
-__all__ = ["ConversationRecording", "wanted"]
+__all__ = ["ConversationRecording", "tracks", "wanted"]
 
-SIDES = {Role.CUSTOMER: Track.LEFT, Role.AGENT: Track.RIGHT}
-"""Between colleagues the caller has the customer's role, and so the left channel."""
+
+def tracks(legs: Iterable[Leg]) -> dict[Track, list[SourceId]]:
+    """Return what of these is recorded on which track; between colleagues the caller is left, as a customer is.
+
+    What an engine has no track for is not recorded.
+    """
+    taps: dict[Track, list[SourceId]] = {Track.LEFT: [], Track.RIGHT: []}
+    known = {str(track): track for track in Track}
+    for leg in legs:
+        track = known.get(TRACKS.get(leg.role, ""))
+        if track is not None and leg.media is not None:
+            taps.setdefault(track, []).append(leg.media.port)
+    return taps
 
 
 def wanted(office: Office, talkers: Iterable[Leg]) -> bool:
@@ -44,19 +55,23 @@ class ConversationRecording:
         return self._id is not None
 
     def start(
-        self, conversation: ConversationId, folder: Path, room: int, talkers: Iterable[Leg]
+        self, conversation: ConversationId, folder: Path, room: RoomId, talkers: Iterable[Leg]
     ) -> RecordingId | None:
         """Record what each of the two says; a failure to begin is told, and the call goes on."""
         self.path = f"{self._desk.utc():%Y-%m-%d}/{conversation}.wav"
-        tracks = {SIDES[leg.role]: [leg.media.port] for leg in talkers if leg.media is not None}
         try:
-            self._id = self._desk.engine.record(room, tracks, folder / self.path)  # type: ignore[arg-type]
+            self._id = self._desk.engine.record(room, tracks(talkers), folder / self.path)
         except NotPossible as error:
             self._publish(RecordingFailed(path=self.path, error=str(error)))
             return None
         self._running = True
         self._publish(RecordingStarted(path=self.path))
         return self._id
+
+    def follow(self, legs: Iterable[Leg]) -> None:
+        """Record these from now on, in the same file."""
+        if self._id is not None and self._running:
+            self._desk.engine.retrack(self._id, tracks(legs))
 
     def stop(self) -> None:
         """Finish the file; ``ended`` follows. Harmless when nothing runs."""

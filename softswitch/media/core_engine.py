@@ -31,7 +31,7 @@ __all__ = ["CoreEngine", "Room"]
 
 SLOTS = 20
 CODECS = {Codec.PCMU: 0, Codec.PCMA: 1}
-SENDS, RECEIVES = 1, 2
+SENDS, RECEIVES, KEYS = 1, 2, 4
 UNITY = 4096
 NO_EVENT = 255
 GENERATIONS = 1 << 24
@@ -173,7 +173,7 @@ class CoreEngine:
                 dtmf_send=NO_EVENT if session.dtmf_send is None else session.dtmf_send,
                 dtmf_receive=NO_EVENT if session.dtmf_receive is None else session.dtmf_receive,
                 ptime=min(session.ptime, 255),
-                flags=(SENDS if session.sends else 0) | (RECEIVES if session.receives else 0),
+                flags=SENDS * session.sends | RECEIVES * session.receives | KEYS * session.keys,
                 timeout=max(0, min(round(session.timeout * 1000), 1 << 31)),
             )
         except ValueError as error:

@@ -81,6 +81,7 @@ class MediaSession:
     ``receives``: the peer may send to us, so silence for ``timeout`` seconds is
     reported as ``MediaTimeout``. ``ptime`` is in milliseconds, of what we send.
     ``dtmf_*`` are the telephone-event payload types (RFC 4733), None if not agreed.
+    ``keys``: digits of the peer are commands to us; they are told, but reach nobody who hears it.
     """
 
     remote: Address | None
@@ -93,6 +94,7 @@ class MediaSession:
     receives: bool = True
     rtcp_remote: Address | None = None
     timeout: float = 30.0
+    keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)

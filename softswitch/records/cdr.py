@@ -13,6 +13,7 @@ stands still until the clock has caught up.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -33,6 +34,7 @@ from softswitch.events import (
     RecordingFailed,
     RecordingFinished,
     RecordingStarted,
+    TakenOver,
 )
 from softswitch.ids import ConversationId, LegId, NodeId
 
@@ -43,12 +45,15 @@ _NONE = timedelta()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegRecord:
-    """One party's connection. ``hold`` is how long *it* held the others; ``remote`` None while it lives."""
+    """One party's connection. ``hold`` is how long *it* held the others; ``remote`` None while it lives.
+
+    Supervisors and prompters stand beside the conversation: their times are nobody else's.
+    """
 
     conversation: ConversationId
     leg: LegId
     place: int
-    role: Literal["caller", "called"]
+    role: Literal["caller", "called", "supervisor", "prompter"]
     party: str
     target: str
     call_id: str
@@ -115,6 +120,10 @@ class Cdr:
     recordings: tuple[RecordingRecord, ...]
 
 
+_ROLES: Mapping[str, Literal["supervisor", "prompter"]] = {"supervise": "supervisor", "prompt": "prompter"}
+"""By the purpose of an offer."""
+
+
 class _Leg:
     """A leg as it changes: in one of four phases since ``since``."""
 
@@ -141,7 +150,9 @@ class _Leg:
 
     def __init__(self, event: CallArrived | LegOffered, place: int, at: datetime) -> None:
         self.leg, self.place, self.call_id = event.leg, place, event.call_id
-        self.role: Literal["caller", "called"] = "caller" if isinstance(event, CallArrived) else "called"
+        self.role: Literal["caller", "called", "supervisor", "prompter"] = "caller"
+        if isinstance(event, LegOffered):
+            self.role = _ROLES.get(event.purpose, "called")
         self.party = event.origin if isinstance(event, CallArrived) else event.party
         self.target = "" if isinstance(event, CallArrived) else event.target
         self.started_at = self.since = at
@@ -154,6 +165,11 @@ class _Leg:
         self.status = 0
         self.remote: bool | None = None
         self.quality: MediaQuality | None = None
+
+    @property
+    def aside(self) -> bool:
+        """Whether it only stands beside the two who talk."""
+        return self.role in ("supervisor", "prompter")
 
     def enter(self, phase: Literal["setup", "ring", "talk", "hold", "over"], at: datetime) -> None:
         if self.phase != "over":
@@ -229,10 +245,14 @@ class ConversationFold:
     def state(self) -> Literal["arrived", "ringing", "talking", "on hold", "ended"]:
         if self.ended is not None:
             return "ended"
-        phases = {leg.phase for leg in self._legs.values()}
+        phases = self._phases
         if self.answered_at is not None:
             return "on hold" if "hold" in phases else "talking"
         return "ringing" if "ring" in phases else "arrived"
+
+    @property
+    def _phases(self) -> list[str]:
+        return [leg.phase for leg in self._legs.values() if not leg.aside]
 
     def apply(self, event: Event) -> None:
         self._pass_time(event.at)
@@ -259,6 +279,10 @@ class ConversationFold:
                     self.dialogs[event.leg] = event.state
             case ConversationEnded():
                 self.ended, self.ended_at = event, self.now
+            case TakenOver():
+                leg = self._legs.get(event.leg)
+                if leg is not None:
+                    leg.role = "called"
             case LegRinging() | LegAnswered() | LegHeld() | LegResumed() | LegEnded():
                 leg = self._legs.get(event.leg)
                 if leg is not None and leg.phase != "over":
@@ -271,7 +295,7 @@ class ConversationFold:
         now = at
         if self.ended is None:
             passed = now - self.now
-            phases = [leg.phase for leg in self._legs.values()]
+            phases = self._phases
             if self.answered_at is None:
                 self._spent["wait"] += passed
                 if "ring" in phases:

@@ -73,6 +73,64 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "запись восстановлена после сбоя: {length}",
     ),
     "RecordingFailed": ("recording failed: {error}", "запись не удалась: {error}"),
+    "LegOffered+supervise": (
+        "{who} is called to stand beside the conversation{on_device}",
+        "{who}: вызываем наблюдать за разговором{on_device}",
+    ),
+    "LegOffered+supervise by himself": ("{who} calls to supervise", "{who} звонит, чтобы наблюдать за разговором"),
+    "LegOffered+prompt": ("asking {who} for help{on_device}", "просим помощи: {who}{on_device}"),
+    "LegEnded+taken over": (
+        "{who} leaves the conversation: taken over",
+        "{who} выходит из разговора: его ведёт руководитель",
+    ),
+    "LegEnded+stopped": ("{who} is disconnected", "{who}: соединение завершено"),
+    "LegEnded+moved on": ("{who} goes on to another conversation", "{who} переходит к другому разговору"),
+    "LegEnded+conversation over": ("{who} is disconnected with the conversation", "{who}: разговор окончен"),
+    "SupervisionStarted+listen": ("{supervisor} listens to {employee}", "{supervisor} слушает: {employee}"),
+    "SupervisionStarted+whisper": (
+        "{supervisor} whispers to {employee}, the customer does not hear it",
+        "{supervisor} подсказывает: {employee}; клиент этого не слышит",
+    ),
+    "SupervisionStarted+whisper to customer": (
+        "{supervisor} whispers to the customer of {employee}",
+        "{supervisor} подсказывает клиенту, с которым говорит {employee}",
+    ),
+    "SupervisionStarted+barge": (
+        "{supervisor} joins the conversation of {employee}",
+        "{supervisor} вступает в разговор: {employee}",
+    ),
+    "SupervisionChanged+listen": ("{supervisor} only listens from now on", "{supervisor} теперь только слушает"),
+    "SupervisionChanged+whisper": (
+        "{supervisor} whispers to {employee} from now on",
+        "{supervisor} теперь подсказывает: {employee}",
+    ),
+    "SupervisionChanged+whisper to customer": (
+        "{supervisor} whispers to the customer from now on",
+        "{supervisor} теперь подсказывает клиенту",
+    ),
+    "SupervisionChanged+barge": (
+        "{supervisor} joins the conversation, both hear him",
+        "{supervisor} вступает в разговор, его слышат оба",
+    ),
+    "SupervisionEnded": (
+        "{supervisor} leaves the conversation of {employee} after {length}",
+        "{supervisor} больше не в разговоре: {employee}, {length}",
+    ),
+    "SupervisionRefused": (
+        "{supervisor} may not: {doing}, {employee}: {reason}",
+        "{supervisor}, отказано: {doing}, {employee}: {reason}",
+    ),
+    "TakenOver": (
+        "{supervisor} takes the conversation over from {employee}",
+        "{supervisor} ведёт разговор дальше вместо: {employee}",
+    ),
+    "HelpAsked": ("{employee} asks for help: {colleagues}", "{employee} просит подсказать: {colleagues}"),
+    "HelpStarted": (
+        "{colleague} helps {employee}, the customer does not hear it (came after {waiting})",
+        "{colleague} подсказывает: {employee}; клиент этого не слышит (ожидание {waiting})",
+    ),
+    "HelpEnded": ("the help of {colleague} took {length}", "помощь окончена: {colleague}, {length}"),
+    "HelpRefused": ("{employee} gets no help: {reason}", "{employee}, помощи нет: {reason}"),
     "Abandoned": ("the caller gave up after {waiting}", "вызов брошен после ожидания {waiting}"),
     "ConversationEnded": ("the end: {result}", "конец: {result}"),
     "SwitchStarted": ("the switch starts, version {version}", "станция запущена, версия {version}"),
@@ -108,6 +166,14 @@ WORDS: Mapping[str, tuple[str, str]] = {
 """By kind, with "+" for a special case: English and Russian, with {who} and the event's fields in them."""
 
 
+_ACTIONS: Mapping[str, str] = {
+    "listen": "прослушивание",
+    "whisper": "подсказка",
+    "whisper to customer": "подсказка клиенту",
+    "barge": "вступление в разговор",
+    "take over": "перехват разговора",
+}
+
 _RESULTS: Mapping[str, str] = {
     "answered": "отвечен",
     "busy": "занято",
@@ -139,6 +205,11 @@ def sentence(line: Line, language: str = "en", names: Mapping[str, str] | None =
     for given, made, shown in _SHOWN:
         value = line.data.get(given)
         values[made] = shown(value, russian) if isinstance(value, int | float) else ""
+    for person in ("supervisor", "employee", "colleague"):
+        if values.get(person):
+            values[person] = _who(Party(party=f"person:{values[person]}"), names or {}, russian)
+    if "action" in values:
+        values["doing"] = _ACTIONS.get(values["action"], values["action"]) if russian else values["action"]
     if "silent" in values:
         values["silent"] = values["silent"].removesuffix(".0")
     if "by" in values:
@@ -163,6 +234,12 @@ def _cases(line: Line) -> list[str]:
             return [f"{kind}+caller", kind]
         case "LegRinging" if data.get("status") == 183:
             return [f"{kind}+early", kind]
+        case "LegOffered" if data.get("purpose") == "supervise" and not data.get("target"):
+            return [f"{kind}+supervise by himself", kind]
+        case "LegOffered":
+            return [f"{kind}+{data.get('purpose')}", kind]
+        case "SupervisionStarted" | "SupervisionChanged":
+            return [f"{kind}+{data.get('mode')}", kind]
         case "LegEnded":
             cause = data.get("cause")
             if cause == "hung up" and data.get("remote") is False:

@@ -32,6 +32,7 @@ class Handset:
     heard: list[np.ndarray]
     digits_heard: list[str]
     wire: list[tuple[int, int, int]]
+    obeys: bool
 
     def set_up_sound(self) -> None:
         self.remote_rtp: Address | None = None
@@ -117,7 +118,8 @@ class Handset:
             zlib.crc32(self.name.encode()),
         )
         self._rtp_frames += 1
-        if self.direction in ("sendrecv", "sendonly"):
+        asked = not self.obeys or self._remote_direction in ("sendrecv", "recvonly")
+        if self.direction in ("sendrecv", "sendonly") and asked:
             self.office.network.send(self.rtp, self.remote_rtp, header + payload, self.now)
 
     def _hear(self, data: bytes) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -21,7 +22,7 @@ from softswitch.calls.control import Control
 from softswitch.calls.office import Office
 from softswitch.clock import VirtualClock
 from softswitch.dialplan.routes import Inbound, Outbound, Plan, Trunk
-from softswitch.directory.people import Directory, Person
+from softswitch.directory.people import Directory, Group, Person
 from softswitch.events import ConversationEnded, Event, LegEnded
 from softswitch.ids import Ids
 from softswitch.media.engine import Codec
@@ -71,6 +72,7 @@ class VirtualOffice:
         sip: SipSettings | None = None,
         engine: SilentEngine | None = None,
         inbound: tuple[Inbound, ...] = (Inbound(number="+74951234567", to="person:101"),),
+        groups: Mapping[str, Group] = MappingProxyType({}),
     ) -> None:
         self.clock = VirtualClock()
         self.ids = Ids(seed)
@@ -90,7 +92,7 @@ class VirtualOffice:
         }
         self.office = Office(
             domain=DOMAIN,
-            directory=Directory(people=everybody, groups={}),
+            directory=Directory(people=everybody, groups=groups),
             plan=Plan(
                 inbound=inbound,
                 outbound=(Outbound(number="+7XXXXXXXXXX", trunks=("provider", "backup"), caller="+74951234567"),),

@@ -35,7 +35,7 @@ class Phone(Handset):
     answers a second time, under another To tag.
     Misbehaviour: ``acks=False`` never acknowledges a 2xx, ``deaf`` drops all SIP that comes,
     ``silent_ring`` sends no 180, ``stubborn`` answers 200 although CANCEL came first,
-    ``glares`` refuses so many re-INVITEs with 491.
+    ``glares`` refuses so many re-INVITEs with 491. ``obeys`` sends nothing while the other side wants nothing.
     """
 
     office: VirtualOffice
@@ -65,6 +65,7 @@ class Phone(Handset):
     min_se: int | None = None
     realm: str = "provider.example"
     from_display: str = ""
+    obeys: bool = False
     log: list[str] = field(default_factory=list)
     inbox: list[Message] = field(default_factory=list)
     heard: list[np.ndarray] = field(default_factory=list)

@@ -1,0 +1,640 @@
+"""Supervision: one person beside the two of a conversation, on a telephone of his own.
+
+A supervisor listens, whispers or barges in; a prompter was asked for help by the
+employee. Both are a leg in the conversation's room whose role makes its rows: the
+legs of the two who talk are never renegotiated. While there is nobody to hear, the
+leg stands in a lobby, a room of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from softswitch import events as facts
+from softswitch.calls import offering
+from softswitch.calls.desk import Desk
+from softswitch.calls.leg import Leg, LegState
+from softswitch.calls.legs import Legs
+from softswitch.calls.modes import Mode, direction_of, role_of
+from softswitch.calls.office import Office
+from softswitch.directory.people import Person
+from softswitch.errors import NotPossible
+from softswitch.events import Event
+from softswitch.ids import LegId
+from softswitch.media import engine as media
+from softswitch.media.negotiation import Refused
+from softswitch.mixer.roles import Role
+from softswitch.sip.events import (
+    Accept,
+    Answered,
+    AnswerOffer,
+    Binding,
+    Cause,
+    Confirmed,
+    Ended,
+    Hangup,
+    Incoming,
+    MakeOffer,
+    OfferFailed,
+    Progress,
+    Reason,
+    RefuseOffer,
+    RemoteAnswer,
+    RemoteOffer,
+    SessionEvent,
+    SessionId,
+)
+from softswitch.sip.sdp import Direction
+
+if TYPE_CHECKING:
+    from softswitch.calls.call import Call
+
+__all__ = ["Policy", "Supervision", "Wish"]
+
+ELSEWHERE = Reason(protocol="SIP", cause=200, text="Call completed elsewhere")
+OVER = Reason(protocol="SIP", cause=200, text="Conversation over")
+
+LOUDEST, QUIETEST, STEP = 4.0, 0.125, 2.0**0.5
+"""Bounds of a supervisor's volume, and one press of a key: 3 dB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What was asked for. ``follow``: stay with the employee from one conversation to the next.
+
+    ``via`` as in ``SupervisionStarted``; ``supervisor`` is "" until one of those asked for help answers.
+    """
+
+    supervisor: str
+    employee: str
+    mode: Mode
+    via: str
+    follow: bool = False
+
+    @property
+    def helps(self) -> bool:
+        return self.mode is Mode.PROMPT
+
+
+class Policy(Protocol):
+    """Who may do what, asked anew at each step; ``Supervisors`` implements it."""
+
+    def objection(self, wish: Wish, action: str, call: Call | None) -> str | None:
+        """Return why the supervisor may not do this, None if he may."""
+        ...
+
+    def next_call(self, supervision: Supervision) -> tuple[Call, str] | None:
+        """Return another conversation that the supervisor may listen to, and the employee in it."""
+        ...
+
+
+class Supervision:
+    """Begin with ``ring`` or ``welcome``. Owned by ``Control``, which brings the news of its session.
+
+    ``wish`` is what is being done now, ``call`` where; ``leg`` is the telephone that answered.
+    """
+
+    def __init__(self, desk: Desk, office: Office, policy: Policy, wish: Wish, now: float) -> None:
+        self.id = f"supervision-{desk.ids.token(60)}"
+        self.wish = wish
+        self.call: Call | None = None
+        self.leg: Leg | None = None
+        self.over_for_good = False
+        self._desk, self._office, self._policy = desk, office, policy
+        self._asked_at = now
+        self._started_at: float | None = None
+        self._ringing: dict[SessionId, Leg] = {}
+        self._room: media.RoomId | None = None
+        self._lobby: Legs | None = None
+        self._moving: Leg | None = None
+        self._offered: Direction | None = None
+        self._said = Direction.SENDRECV
+        self._volume = 1.0
+        self._ring_until: float | None = None
+
+    # Beginning -------------------------------------------------------------------------------------------------------
+
+    def ring(self, call: Call | None, whom: Sequence[tuple[Person, Binding]], now: float) -> None:
+        """Ring these devices; the first that answers takes part in ``call``, or waits. Raises NotPossible."""
+        if call is not None and not self.wish.follow:
+            self._attach(call)
+        legs = self._place
+        for person, binding in whom:
+            leg = self._new_leg(f"person:{person.extension}")
+            try:
+                leg.media = legs.open_media(leg, binding.flow.remote[0])
+            except NotPossible:
+                continue
+            self._said = direction_of(self.wish.mode)
+            description = leg.media.offer(self._codecs, self._said)
+            employee = self._office.directory.people[self.wish.employee]
+            invite = offering.to_supervisor(self.wish.mode, employee, binding, person, self._office)
+            leg.session = self._desk.invite(self, replace(invite, offer=description))
+            self._ringing[leg.session] = leg
+            self._tell_of_leg(leg, str(invite.target))
+        if not self._ringing:
+            self._close()
+            raise NotPossible("no telephone of the supervisor can be reached")
+        self._set_ring_limit(now + max(person.ring for person, _ in whom))
+        if call is not None and self.call is None:
+            self._attach(call)
+
+    def welcome(self, call: Call | None, incoming: Incoming, now: float) -> str | None:
+        """Take the supervisor's own INVITE; return why it cannot be, None if it is answered."""
+        if call is not None:
+            self._attach(call)
+        leg = self._new_leg(f"person:{self.wish.supervisor}")
+        leg.session = incoming.session
+        try:
+            leg.media = self._place.open_media(leg, incoming.flow.remote[0])
+        except NotPossible as error:
+            self._close()
+            return str(error)
+        self._said = direction_of(self.wish.mode)
+        if incoming.offer is None:
+            description = leg.media.offer(self._codecs, self._said)
+        else:
+            answer = leg.media.answer(incoming.offer, self._codecs, direction=self._said)
+            if isinstance(answer, Refused):
+                leg.media.close()
+                self._close()
+                return answer.reason
+            description = answer
+        self.leg = leg
+        leg.state = LegState.TALKING
+        self._tell_of_leg(leg, "", incoming.request.call_id)
+        self._desk.command(leg.session, Accept(description=description))
+        self._tell_answer(leg)
+        self._arrive(now)
+        return None
+
+    # Commands --------------------------------------------------------------------------------------------------------
+
+    def change(self, mode: Mode, now: float) -> None:
+        """Take part in another way from now on; only the supervisor's own leg is renegotiated, if at all.
+
+        Raises NotPossible, and NotPermitted by way of the caller's policy.
+        """
+        before = self.wish.mode
+        if mode is before:
+            return
+        self.wish = replace(self.wish, mode=mode)
+        leg = self.leg
+        if leg is None:
+            return  # it rings: what was asked last counts when it is answered
+        if self._started_at is not None and self.call is not None:
+            self._publish(
+                facts.SupervisionChanged(
+                    leg=leg.id,
+                    supervisor=self.wish.supervisor,
+                    employee=self.wish.employee,
+                    mode=str(mode),
+                    before=str(before),
+                )
+            )
+            self._take_role(leg, self.call)
+        self._settle()
+
+    def take_over(self, now: float) -> None:
+        """Talk in the employee's place. Raises NotPossible."""
+        call, leg = self.call, self.leg
+        former = call.leg_of(self.wish.employee) if call is not None else None
+        if call is None or leg is None or former is None or self._started_at is None or not call.talking:
+            raise NotPossible("there is no conversation to take over")
+        self._publish(facts.TakenOver(leg=leg.id, supervisor=self.wish.supervisor, employee=self.wish.employee))
+        self._tell_end("taken over", now)
+        call.dismiss(self)
+        if self._said is not Direction.SENDRECV and leg.media is not None:
+            self._desk.command(leg.session, MakeOffer(description=leg.media.offer(self._codecs, Direction.SENDRECV)))
+        leg.volume = 1.0
+        call.replace(former, leg)
+        self.leg = self.call = None
+        self._close()
+
+    def stop(self, now: float, cause: str = "stopped") -> None:
+        """End it from our side; the conversation goes on."""
+        for leg in self._ringing.values():
+            self._release_ringing(leg, cause, None)
+        leg_session = self.leg.session if self.leg is not None else None
+        self._leave(now, cause)
+        if leg_session is not None:
+            self._desk.command(leg_session, Hangup(reason=OVER if cause == "conversation over" else None))
+        self._close()
+
+    def move(self, call: Call, employee: str, now: float) -> None:
+        """Go on to another conversation, listening there at first."""
+        self._leave(now, "moved on")
+        mode = self.wish.mode if employee == self.wish.employee else Mode.LISTEN
+        self.wish = replace(self.wish, employee=employee, mode=mode)
+        self._attach(call)
+        self._settle()
+
+    # Visitor: what the conversation tells ----------------------------------------------------------------------------
+
+    def talking(self, now: float) -> None:
+        if self.leg is not None:
+            self._arrive(now)
+
+    def over(self, now: float) -> None:
+        """The conversation is over: so is this, unless it follows the employee."""
+        if self.wish.follow:
+            self._leave(now, "conversation over")
+            self._settle()
+        elif self.leg is not None:
+            self.stop(now, "conversation over")
+        else:
+            for leg in self._ringing.values():
+                self._release_ringing(leg, "conversation over", OVER)
+            self._nobody("the conversation is over")
+
+    def pressed(self, digit: str, now: float) -> None:
+        key = self._office.keys.get(digit)
+        match key:
+            case None:
+                return
+            case "louder" | "quieter":
+                self._volume *= STEP if key == "louder" else 1 / STEP
+                self._volume = min(max(self._volume, QUIETEST), LOUDEST)
+                if self.leg is not None and self.call is not None and self._started_at is not None:
+                    self._take_role(self.leg, self.call)
+            case _ if self.wish.helps:
+                return  # who was asked for help may prompt, and nothing else
+            case "next":
+                found = self._policy.next_call(self)
+                if found is not None:
+                    self.move(*found, now)
+            case "take over":
+                if self._permitted("take over"):
+                    try:
+                        self.take_over(now)
+                    except NotPossible as error:
+                        self._refuse(str(error), "take over")
+            case _:
+                if self._permitted(key):
+                    self.change(Mode(key), now)
+
+    def fell_silent(self, now: float) -> None:
+        self.stop(now, "media lost")
+
+    # What the session tells ------------------------------------------------------------------------------------------
+
+    def receive(self, event: SessionEvent, now: float) -> None:
+        leg = self._ringing.get(event.session)
+        if leg is None and self.leg is not None and self.leg.session == event.session:
+            leg = self.leg
+        if leg is None or leg.media is None or self.over_for_good:
+            return
+        match event:
+            case Ended():
+                self._ended(leg, event, now)
+            case Progress(status=status):
+                if leg.state is LegState.OFFERED:
+                    leg.state = LegState.RINGING
+                    self._tell(leg, facts.LegRinging(leg=leg.id, status=status))
+            case Answered(description=description):
+                self._answered(leg, event, now)
+            case Confirmed(description=description):
+                if description is not None and leg.media.accept(description) is not None:
+                    self.stop(now, str(Cause.PROTOCOL))
+            case RemoteAnswer(description=description):
+                self._agreed(leg, event, now)
+            case OfferFailed():
+                self._not_agreed(leg, now)
+            case RemoteOffer(description=None):
+                self._desk.command(leg.session, AnswerOffer(description=leg.media.offer(self._codecs, self._said)))
+            case RemoteOffer(description=description):
+                assert description is not None
+                answer = leg.media.answer(description, self._codecs, prefer=leg.codec, direction=self._said)
+                refused = isinstance(answer, Refused)
+                self._desk.command(
+                    leg.session,
+                    RefuseOffer(status=answer.status)
+                    if isinstance(answer, Refused)
+                    else AnswerOffer(description=answer),
+                )
+                if not refused:
+                    self._tell_dialog(leg)
+            case Incoming():
+                pass
+
+    def _answered(self, leg: Leg, event: Answered, now: float) -> None:
+        assert leg.media is not None
+        del self._ringing[leg.session]
+        self.leg = leg
+        if leg.media.accept(event.description) is not None:
+            self.stop(now, str(Cause.PROTOCOL))
+            return
+        for other in list(self._ringing.values()):
+            self._release_ringing(other, "answered elsewhere", ELSEWHERE)
+        self._ringing.clear()
+        self._set_ring_limit(None)
+        leg.state = LegState.TALKING
+        self.wish = replace(self.wish, supervisor=leg.name)
+        self._tell_answer(leg)
+        self._arrive(now)
+
+    def _ended(self, leg: Leg, event: Ended, now: float) -> None:
+        if leg is not self.leg:
+            del self._ringing[leg.session]
+            self._tell_leg_end(leg, str(event.cause), event.status, remote=event.remote)
+            if not self._ringing:
+                self._nobody("no telephone answered")
+            return
+        self._leave(now, str(event.cause), remote=event.remote)
+        self.leg = None
+        self._close()
+
+    # Where it stands -------------------------------------------------------------------------------------------------
+
+    @property
+    def _place(self) -> Legs:
+        """Where new ports are opened: the conversation's room, or the lobby."""
+        if self.call is not None:
+            return self.call.legs
+        if self._lobby is None:
+            self._room = self._desk.engine.open_room()
+            self._lobby = Legs(
+                self._desk, self._office, self._room, lambda port: self._desk.owns_port(self, port), lambda _: None
+            )
+        return self._lobby
+
+    def _attach(self, call: Call) -> None:
+        self.call = call
+        call.admit(self)
+
+    def _arrive(self, now: float) -> None:
+        """Take part, if the leg is in the room and somebody talks there; else go there, or wait."""
+        call, leg = self.call, self.leg
+        if call is None or leg is None or leg.media is None:
+            return
+        if not self._stands(leg, call):
+            self._settle()
+            return
+        if not call.talking or self._started_at is not None:
+            return
+        if call.leg_of(self.wish.employee) is None:
+            self.over(now)  # somebody else has answered
+            return
+        self._started_at = now
+        self._take_role(leg, call)
+        if self.wish.helps:
+            self._publish(
+                facts.HelpStarted(
+                    leg=leg.id,
+                    colleague=self.wish.supervisor,
+                    employee=self.wish.employee,
+                    waited=round(now - self._asked_at, 3),
+                )
+            )
+        else:
+            self._publish(
+                facts.SupervisionStarted(
+                    leg=leg.id,
+                    supervisor=self.wish.supervisor,
+                    employee=self.wish.employee,
+                    mode=str(self.wish.mode),
+                    via=self.wish.via,
+                )
+            )
+        self._settle()
+
+    def _take_role(self, leg: Leg, call: Call) -> None:
+        employee = call.leg_of(self.wish.employee)
+        leg.role = role_of(self.wish.mode, employee.role if employee is not None else Role.AGENT)
+        leg.volume = self._volume
+        call.hear(leg)
+
+    def _leave(self, now: float, cause: str, *, remote: bool = False) -> None:
+        """Part from the conversation: tell the end, close the leg's port in its room. The session may go on."""
+        call, leg, moving = self.call, self.leg, self._moving
+        if call is None:
+            return
+        self._tell_end(cause, now)
+        call.dismiss(self)
+        if leg is not None and self._stands(leg, call):
+            call.part_from(leg)
+            self._tell_leg_end(leg, cause, 0, remote=remote)
+        if moving is not None and self._stands(moving, call):
+            self._tell_leg_end(moving, cause, 0, remote=False)
+            self._moving = None
+        self.call, self._started_at = None, None
+
+    def _stands(self, leg: Leg, call: Call) -> bool:
+        """Whether a leg of ours has an open port in the conversation's room."""
+        return leg.state is not LegState.ENDED and leg.media is not None and call.legs.of_port(leg.port) is leg
+
+    def _settle(self) -> None:
+        """Renegotiate the supervisor's own leg when it is to be elsewhere, or to send or be silent; one at a time."""
+        leg = self.leg
+        if leg is None or leg.media is None or self._offered is not None:
+            return
+        here = self._place
+        wanted = direction_of(self.wish.mode)
+        if leg.state is LegState.ENDED or here.of_port(leg.port) is not leg:
+            heir = self._new_leg(leg.party)
+            heir.session, heir.state = leg.session, LegState.TALKING
+            try:
+                heir.media = here.open_media(heir, self._remote_host(leg))
+            except NotPossible:
+                self._desk.command(leg.session, Hangup(reason=None))
+                return
+            heir.media.succeed(leg.media)
+            self._moving = heir
+            self._tell_of_leg(heir, "")
+            self._offer(heir, wanted)
+        elif wanted is not self._said:
+            self._offer(leg, wanted)
+
+    def _offer(self, leg: Leg, direction: Direction) -> None:
+        assert leg.media is not None
+        self._offered = direction
+        self._desk.command(leg.session, MakeOffer(description=leg.media.offer(self._codecs, direction)))
+
+    def _agreed(self, leg: Leg, event: RemoteAnswer, now: float) -> None:
+        if self._offered is None:
+            # He had asked us for an offer.
+            if leg.media is not None and leg.media.accept(event.description) is not None:
+                self.stop(now, str(Cause.PROTOCOL))
+            return
+        self._said, self._offered = self._offered, None
+        heir, self._moving = self._moving, None
+        if heir is not None and heir.media is not None:
+            if leg.media is not None and leg.state is not LegState.ENDED:
+                leg.media.close()  # it stood in the lobby
+            self.leg = leg = heir
+        if leg.media is None or leg.state is LegState.ENDED:
+            self._settle()  # the conversation ended meanwhile
+            return
+        if leg.media.accept(event.description) is not None:
+            self.stop(now, str(Cause.PROTOCOL))
+            return
+        if heir is not None:
+            self._tell_answer(leg)
+        self._arrive(now)
+        self._settle()
+
+    def _not_agreed(self, leg: Leg, now: float) -> None:
+        """His telephone takes no new offer: a move is impossible, and so is a mode for which it would have to send."""
+        self._offered = None
+        if self._moving is not None:
+            self.stop(now, str(Cause.PROTOCOL))
+            return
+        if self._said is Direction.SENDONLY and self.wish.mode is not Mode.LISTEN:
+            self._refuse("the telephone refuses to send", str(self.wish.mode))
+            self.change(Mode.LISTEN, now)
+        else:
+            self._said = direction_of(self.wish.mode)
+
+    # Small words -----------------------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        if self._ring_until is not None and now >= self._ring_until:
+            for leg in self._ringing.values():
+                self._release_ringing(leg, "no answer", Reason(protocol="Q.850", cause=19, text="No answer"))
+            self._ringing.clear()
+            self._nobody("no telephone answered")
+
+    def receive_media(self, event: media.MediaEvent, now: float) -> None:
+        """News of a port in the lobby."""
+        match event:
+            case media.Digit(digit=digit):
+                self.pressed(digit, now)
+            case media.PortClosed(port=port):
+                self._desk.released(port)
+            case _:
+                pass
+
+    @property
+    def _codecs(self) -> Sequence[media.Codec]:
+        """Ours, the employee's first: his codec needs no conversion on the way to the supervisor."""
+        employee = self.call.leg_of(self.wish.employee) if self.call is not None else None
+        spoken = employee.codec if employee is not None else None
+        return sorted(self._office.codecs, key=lambda codec: codec is not spoken)
+
+    def _new_leg(self, party: str) -> Leg:
+        return Leg(
+            id=LegId(self._desk.ids.leg()),
+            session=SessionId(""),
+            party=party,
+            role=Role.LISTENER,
+            media=None,
+            visitor=self,
+        )
+
+    def _remote_host(self, leg: Leg) -> str:
+        assert leg.media is not None
+        session = leg.media.session
+        return session.remote[0] if session is not None and session.remote is not None else "127.0.0.1"
+
+    def _permitted(self, action: str) -> bool:
+        objection = self._policy.objection(self.wish, action, self.call)
+        if objection is not None:
+            self._refuse(objection, action)
+        return objection is None
+
+    def _refuse(self, reason: str, action: str | None = None) -> None:
+        self._publish(
+            facts.SupervisionRefused(
+                supervisor=self.wish.supervisor,
+                employee=self.wish.employee,
+                action=action or str(self.wish.mode),
+                reason=reason,
+            )
+        )
+
+    def _nobody(self, reason: str) -> None:
+        """It comes to nothing before it began."""
+        if self.wish.helps:
+            self._publish(facts.HelpRefused(employee=self.wish.employee, reason=reason))
+        else:
+            self._refuse(reason)
+        self._close()
+
+    # What is told ----------------------------------------------------------------------------------------------------
+
+    def _tell_of_leg(self, leg: Leg, target: str, call_id: str | None = None) -> None:
+        self._tell(
+            leg,
+            facts.LegOffered(
+                leg=leg.id,
+                party=leg.party,
+                target=target,
+                call_id=self._desk.call_id(leg.session) if call_id is None else call_id,
+                purpose="prompt" if self.wish.helps else "supervise",
+            ),
+        )
+        self._tell_dialog(leg)
+
+    def _tell_answer(self, leg: Leg) -> None:
+        self._tell(leg, facts.LegAnswered(leg=leg.id, codec=str(leg.codec or "")))
+        self._tell_dialog(leg)
+
+    def _tell_dialog(self, leg: Leg) -> None:
+        if self.call is not None and self._stands(leg, self.call):
+            self.call.legs.publish_dialog(leg)
+
+    def _tell_leg_end(self, leg: Leg, cause: str, status: int, *, remote: bool) -> None:
+        self._tell(leg, facts.LegEnded(leg=leg.id, cause=cause, status=status, remote=remote))
+        leg.state = LegState.ENDED
+        if leg.media is not None:
+            leg.media.close()
+
+    def _tell(self, leg: Leg, event: Event) -> None:
+        """Tell of a leg as a part of the conversation; what happens to one in the lobby is nobody's story."""
+        if self.call is not None and self._stands(leg, self.call):
+            self.call.publish(event)
+
+    def _tell_end(self, cause: str, now: float) -> None:
+        if self._started_at is None or self.leg is None:
+            return
+        duration = round(now - self._started_at, 3)
+        wish, leg = self.wish, self.leg.id
+        if wish.helps:
+            self._publish(
+                facts.HelpEnded(
+                    leg=leg, colleague=wish.supervisor, employee=wish.employee, cause=cause, duration=duration
+                )
+            )
+            return
+        self._publish(
+            facts.SupervisionEnded(
+                leg=leg,
+                supervisor=wish.supervisor,
+                employee=wish.employee,
+                mode=str(wish.mode),
+                cause=cause,
+                duration=duration,
+            )
+        )
+
+    def _release_ringing(self, leg: Leg, cause: str, reason: Reason | None) -> None:
+        self._tell_leg_end(leg, cause, 0, remote=False)
+        self._desk.command(leg.session, Hangup(reason=reason))
+
+    def _publish(self, event: Event) -> None:
+        if self.call is not None:
+            self.call.publish(event)
+        else:
+            self._desk.publish(event)
+
+    def _set_ring_limit(self, at: float | None) -> None:
+        self._ring_until = at
+        self._desk.wake(self, at)
+
+    def _close(self) -> None:
+        if self.over_for_good:
+            return
+        self.over_for_good = True
+        self._set_ring_limit(None)
+        self._ringing.clear()
+        if self.call is not None:
+            self.call.dismiss(self)
+        for leg in (self.leg, self._moving):
+            if leg is not None and leg.media is not None and leg.state is not LegState.ENDED:
+                leg.state = LegState.ENDED
+                leg.media.close()  # it stood in the lobby
+        if self._room is not None:
+            self._desk.engine.close_room(self._room)
+        self._desk.closed(self)

@@ -1,0 +1,283 @@
+"""All supervision of the office: who asked for what, whether he may, and where the employee talks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from softswitch import events as facts
+from softswitch.calls.call import Call
+from softswitch.calls.desk import Desk
+from softswitch.calls.modes import ACTIONS, Mode
+from softswitch.calls.office import Office
+from softswitch.calls.supervision import Supervision, Wish
+from softswitch.dialplan.codes import Feature
+from softswitch.directory import permissions
+from softswitch.directory.people import Person
+from softswitch.directory.permissions import Action, Subject, allowed
+from softswitch.errors import NoSuch, NotPermitted, NotPossible
+from softswitch.sip.events import Binding, Incoming, Reason, Reject
+
+__all__ = ["Supervisors"]
+
+TAKE_OVER = "take over"
+
+
+class Supervisors:
+    """``calls`` and ``office`` give those in force. Every refusal is an event, and changes nothing."""
+
+    def __init__(self, desk: Desk, office: Callable[[], Office], calls: Callable[[], Sequence[Call]]) -> None:
+        self._desk, self._office, self._calls = desk, office, calls
+        self._running: dict[str, Supervision] = {}
+
+    @property
+    def running(self) -> Sequence[Supervision]:
+        return list(self._running.values())
+
+    # Commands of people and programs ---------------------------------------------------------------------------------
+
+    def supervise(self, wish: Wish, now: float) -> Supervision:
+        """Ring the supervisor's telephones, or change the mode of whoever supervises the employee already.
+
+        Raises NoSuch for unknown people, NotPermitted, and NotPossible.
+        """
+        self._known(wish.supervisor, wish.employee)
+        before = self.of(wish.supervisor)
+        if before is not None and before.wish.employee == wish.employee:
+            self._refuse_unless_permitted(wish, str(wish.mode), before.call)
+            before.wish = replace(before.wish, follow=wish.follow or before.wish.follow)
+            before.change(wish.mode, now)
+            return before
+        call = self._may_begin(wish, before)
+        if before is not None and call is not None:
+            before.wish = replace(before.wish, follow=wish.follow)
+            before.move(call, wish.employee, now)
+            before.change(wish.mode, now)
+            return before
+        person = self._office().directory.people[wish.supervisor]
+        supervision = self._new(wish, now)
+        devices = [(person, binding) for binding in self._reachable(person)]
+        try:
+            supervision.ring(call, devices, now)
+        except NotPossible as error:
+            self._tell_refusal(wish, str(wish.mode), str(error), call)
+            raise
+        return supervision
+
+    def take_over(self, supervisor: str, employee: str, now: float) -> None:
+        """Let the supervisor talk in the employee's place. Raises NoSuch, NotPermitted and NotPossible."""
+        self._known(supervisor, employee)
+        supervision = self.of(supervisor)
+        if supervision is None or supervision.wish.employee != employee:
+            wish = Wish(supervisor=supervisor, employee=employee, mode=Mode.LISTEN, via="")
+            reason = f"{supervisor} does not supervise {employee}"
+            self._tell_refusal(wish, TAKE_OVER, reason, None)
+            raise NotPossible(reason)
+        self._refuse_unless_permitted(supervision.wish, TAKE_OVER, supervision.call)
+        supervision.take_over(now)
+
+    def stop(self, supervisor: str, now: float) -> None:
+        """End what somebody does. Raises NoSuch."""
+        supervision = self.of(supervisor)
+        if supervision is None:
+            raise NoSuch("supervision of", supervisor)
+        supervision.stop(now)
+
+    def ask_help(self, employee: str, whom: str, via: str, now: float) -> Supervision:
+        """Ring a colleague ("105"), or all free ones of a group ("group:sales"), as prompters of an employee.
+
+        Raises NoSuch, NotPermitted and NotPossible.
+        """
+        self._known(employee)
+        office = self._office()
+        call = self._call_of(employee)
+        kind, _, group = whom.partition(":")
+        wish = Wish(supervisor="", employee=employee, mode=Mode.PROMPT, via=via)
+        if kind == "group":
+            if group not in office.directory.groups:
+                raise NoSuch("group", group)
+            asked = [one for one in office.directory.people.values() if group in one.groups and self._free(one)]
+        else:
+            self._known(whom)
+            asked = [office.directory.people[whom]]
+        asked = [one for one in asked if one.extension != employee]
+        devices = [(one, binding) for one in asked for binding in self._reachable(one)]
+        reason = ""
+        if call is None or not call.talking:
+            reason = f"{employee} is in no conversation"
+        elif self.helper_of(employee) is not None:
+            reason = f"{employee} has a prompter already"
+        elif not asked:
+            reason = "nobody is free to help"
+        elif not devices:
+            reason = "no telephone of a colleague can be reached"
+        if reason or call is None:
+            self._tell(facts.HelpRefused(employee=employee, reason=reason), call)
+            raise NotPossible(reason)
+        call.publish(facts.HelpAsked(employee=employee, colleagues=tuple(one.extension for one in asked), via=via))
+        supervision = self._new(wish, now)
+        supervision.ring(call, devices, now)
+        return supervision
+
+    def end_help(self, employee: str, now: float) -> None:
+        """End the help that an employee has, or waits for. Raises NoSuch."""
+        helper = self.helper_of(employee)
+        if helper is None:
+            raise NoSuch("prompter of", employee)
+        helper.stop(now)
+
+    # From any telephone ----------------------------------------------------------------------------------------------
+
+    def dialled(self, feature: Feature, incoming: Incoming, now: float) -> None:
+        """Somebody dialled a feature code: answer him, or refuse and say why."""
+        caller = incoming.identity.name
+        if feature.word == "help":
+            self._dialled_help(feature, incoming, now)
+            return
+        wish = Wish(supervisor=caller, employee=feature.extension, mode=Mode(feature.word), via="code")
+        before = self.of(caller)
+        try:
+            self._known(feature.extension)
+            call = self._may_begin(wish, before)
+        except NoSuch as error:
+            self._tell_refusal(wish, str(wish.mode), str(error), None)
+            self._reject(incoming, 404, str(error))
+            return
+        except NotPermitted as error:
+            self._reject(incoming, 403, str(error))
+            return
+        except NotPossible as error:
+            self._reject(incoming, 480, str(error))
+            return
+        if before is not None:
+            before.stop(now, "moved on")
+        refused = self._new(wish, now).welcome(call, incoming, now)
+        if refused is not None:
+            self._tell_refusal(wish, str(wish.mode), refused, call)
+            self._reject(incoming, 488, refused)
+
+    def _dialled_help(self, feature: Feature, incoming: Incoming, now: float) -> None:
+        """A second call of the employee: what it asked for is done, and there is nothing to talk about in it."""
+        employee = incoming.identity.name
+        try:
+            if feature.extension:
+                self.ask_help(employee, feature.extension, "code", now)
+            else:
+                self.end_help(employee, now)
+        except NoSuch as error:
+            self._reject(incoming, 404, str(error))
+        except NotPossible as error:
+            self._reject(incoming, 480, str(error))
+        else:
+            self._reject(
+                incoming, 486, "done: the colleague is called" if feature.extension else "done: help has ended"
+            )
+
+    def _reject(self, incoming: Incoming, status: int, why: str) -> None:
+        text = "".join(letter if 32 <= ord(letter) < 127 and letter not in '"\\' else "'" for letter in why)
+        warning = (("Warning", f'399 softswitch "{text}"'),)
+        reason = Reason(protocol="SIP", cause=status, text=text)
+        self._desk.command(incoming.session, Reject(status=status, reason=reason, headers=warning))
+
+    # What calls tell -------------------------------------------------------------------------------------------------
+
+    def answered(self, call: Call, now: float) -> None:
+        """Two talk: whoever follows one of them goes there."""
+        for supervision in self.running:
+            leg = call.leg_of(supervision.wish.employee)
+            wish = supervision.wish
+            waits = wish.follow and supervision.call is None and leg is not None and leg in call.sides
+            if waits and self.objection(wish, str(wish.mode), call) is None:
+                supervision.move(call, wish.employee, now)
+
+    def closed(self, supervision_id: str) -> None:
+        self._running.pop(supervision_id, None)
+
+    # Policy ----------------------------------------------------------------------------------------------------------
+
+    def objection(self, wish: Wish, action: str, call: Call | None) -> str | None:
+        """Return why the supervisor may not do this, None if he may."""
+        office = self._office()
+        actor = office.directory.people.get(wish.supervisor)
+        if actor is None:
+            return f"there is no {wish.supervisor} any more"
+        wanted = Action.TAKE_OVER if action == TAKE_OVER else ACTIONS[Mode(action)]
+        talkers = {wish.employee}
+        if call is not None:
+            talkers |= {leg.name for leg in call.sides if leg.party.startswith("person:")}
+        decision = allowed(actor, wanted, Subject(frozenset(talkers)), office.directory)
+        return None if decision else permissions.reason(decision)
+
+    def next_call(self, supervision: Supervision) -> tuple[Call, str] | None:
+        """Return the conversation after this one that the supervisor may listen to, and the employee in it."""
+        calls = [call for call in self._calls() if call.talking]
+        here = calls.index(supervision.call) if supervision.call in calls else -1
+        for call in (*calls[here + 1 :], *calls[: max(here, 0)]):
+            for leg in reversed(call.sides):
+                wish = replace(supervision.wish, employee=leg.name)
+                if leg.party.startswith("person:") and self.objection(wish, str(Mode.LISTEN), call) is None:
+                    return call, leg.name
+        return None
+
+    # Small words -----------------------------------------------------------------------------------------------------
+
+    def of(self, supervisor: str) -> Supervision | None:
+        """Return what somebody supervises now; helping is no supervision."""
+        return next((one for one in self.running if one.wish.supervisor == supervisor and not one.wish.helps), None)
+
+    def helper_of(self, employee: str) -> Supervision | None:
+        return next((one for one in self.running if one.wish.employee == employee and one.wish.helps), None)
+
+    def _new(self, wish: Wish, now: float) -> Supervision:
+        supervision = Supervision(self._desk, self._office(), self, wish, now)
+        self._running[supervision.id] = supervision
+        return supervision
+
+    def _may_begin(self, wish: Wish, before: Supervision | None) -> Call | None:
+        """Return the conversation to go to, None to wait for one. Raises NotPermitted and NotPossible."""
+        call = self._call_of(wish.employee)
+        self._refuse_unless_permitted(wish, str(wish.mode), call)
+        if call is None and (not wish.follow or before is not None):
+            reason = f"{wish.employee} is in no conversation"
+            self._tell_refusal(wish, str(wish.mode), reason, None)
+            raise NotPossible(reason)
+        return call
+
+    def _call_of(self, employee: str) -> Call | None:
+        """Return where somebody talks, else where his call is on hold, else where it rings; the latest of several."""
+        found = [(call, leg) for call in self._calls() if call.going_on and (leg := call.leg_of(employee)) is not None]
+        if not found:
+            return None
+        return max(found, key=lambda pair: (pair[0].talking, not pair[1].holds))[0]
+
+    def _refuse_unless_permitted(self, wish: Wish, action: str, call: Call | None) -> None:
+        objection = self.objection(wish, action, call)
+        if objection is not None:
+            self._tell_refusal(wish, action, objection, call)
+            raise NotPermitted(objection)
+
+    def _tell_refusal(self, wish: Wish, action: str, reason: str, call: Call | None) -> None:
+        refused = facts.SupervisionRefused(
+            supervisor=wish.supervisor, employee=wish.employee, action=action, reason=reason
+        )
+        self._tell(refused, call)
+
+    def _tell(self, event: facts.Event, call: Call | None) -> None:
+        if call is not None:
+            call.publish(event)
+        else:
+            self._desk.publish(event)
+
+    def _known(self, *extensions: str) -> None:
+        for extension in extensions:
+            if extension not in self._office().directory.people:
+                raise NoSuch("person", extension)
+
+    def _reachable(self, person: Person) -> list[Binding]:
+        return [binding for binding in self._desk.bindings(person.extension) if binding.reachable]
+
+    def _free(self, person: Person) -> bool:
+        """Whether somebody is neither in a call nor supervises one."""
+        return not any(call.leg_of(person.extension) for call in self._calls()) and not any(
+            one.wish.supervisor == person.extension for one in self.running
+        )

@@ -1,0 +1,411 @@
+"""A head beside a conversation: who hears whom in every mode, and what the two who talk notice of it: nothing."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from softswitch.calls.modes import Mode
+from softswitch.events import SupervisionChanged, SupervisionEnded, SupervisionRefused, SupervisionStarted, TakenOver
+from tests.stories.centre import (
+    CUSTOMER,
+    EMPLOYEE,
+    SECOND,
+    SUPERVISOR,
+    Centre,
+    deaf_to,
+    hears,
+    hears_music,
+    requests_of,
+    steady,
+    undisturbed,
+)
+
+MODES = (Mode.LISTEN, Mode.WHISPER, Mode.BARGE)
+CODECS = ("PCMU", "PCMA")
+
+
+def customer_hears(mode: Mode) -> bool:
+    return mode in (Mode.BARGE, Mode.WHISPER_TO_CUSTOMER)
+
+
+def employee_hears(mode: Mode) -> bool:
+    return mode in (Mode.BARGE, Mode.WHISPER)
+
+
+def as_the_table_says(office: Centre, mode: Mode) -> None:
+    """Appendix A1 of the mission, row by row."""
+    office.listen_for()
+    customer, anna, boris = office.customer, office.anna, office.boris
+    assert hears(customer, EMPLOYEE)
+    assert hears(anna, CUSTOMER)
+    assert hears(boris, CUSTOMER)
+    assert hears(boris, EMPLOYEE)
+    assert deaf_to(boris, SUPERVISOR)
+    assert hears(customer, SUPERVISOR) if customer_hears(mode) else deaf_to(customer, SUPERVISOR)
+    assert hears(anna, SUPERVISOR) if employee_hears(mode) else deaf_to(anna, SUPERVISOR)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("codecs", list(itertools.product(CODECS, repeat=3)), ids="-".join)
+def test_before_during_and_after_each_hears_exactly_whom_the_table_says(mode: Mode, codecs: tuple[str, str, str]):
+    office = Centre()
+    customer, anna, boris = office.customer, office.anna, office.boris
+    customer.codecs, anna.codecs, boris.codecs = ((codec,) for codec in codecs)
+    office.converse()
+    before = len(requests_of(customer)), len(requests_of(anna))
+    office.listen_for()
+    assert hears(customer, EMPLOYEE)
+    assert hears(anna, CUSTOMER)
+    assert deaf_to(customer, SUPERVISOR)
+    office.supervise(mode)
+    office.run(1.5)
+    as_the_table_says(office, mode)
+    boris.hang_up()
+    office.run(0.5)
+    office.listen_for()
+    assert hears(customer, EMPLOYEE)
+    assert hears(anna, CUSTOMER)
+    assert deaf_to(customer, SUPERVISOR)
+    assert deaf_to(anna, SUPERVISOR)
+    # Neither got a request, another SSRC, or a jump of sequence or timestamp.
+    assert undisturbed(customer, before[0])
+    assert undisturbed(anna, before[1])
+
+
+@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "not recorded"])
+def test_modes_change_in_any_order_and_the_two_notice_neither_level_nor_click(recorded: bool):
+    office = Centre()
+    office.reload(record_all=recorded)
+    office.converse()
+    requests = len(requests_of(office.customer)), len(requests_of(office.anna))
+    for phone in (office.customer, office.anna):
+        phone.heard.clear()
+    for mode in (Mode.LISTEN, Mode.WHISPER, Mode.LISTEN, Mode.WHISPER, Mode.LISTEN):
+        office.supervise(mode)
+        office.run(1.0)
+    office.boris.hang_up()
+    office.run(1.0)
+    assert steady(office.customer, EMPLOYEE)
+    assert steady(office.anna, CUSTOMER)
+    assert undisturbed(office.customer, requests[0])
+    assert undisturbed(office.anna, requests[1])
+
+
+def test_every_change_of_mode_is_heard_within_300_ms():
+    office = Centre()
+    office.converse()
+    office.supervise(Mode.LISTEN)
+    office.run(1.5)
+    for before, mode in itertools.permutations((Mode.LISTEN, Mode.WHISPER, Mode.BARGE), 2):
+        office.supervise(before)
+        office.run(0.5)
+        office.supervise(mode)
+        office.run(0.3)
+        for phone in (office.customer, office.anna):
+            phone.heard.clear()
+        office.run(0.2)
+        for phone, expected in ((office.customer, customer_hears(mode)), (office.anna, employee_hears(mode))):
+            assert hears(phone, SUPERVISOR) if expected else deaf_to(phone, SUPERVISOR)
+
+
+def test_who_listens_is_asked_to_send_nothing_and_is_heard_by_nobody_even_if_he_does():
+    office = Centre()
+    office.converse()
+    office.supervise(Mode.LISTEN)
+    office.run(1.5)
+    assert b"a=sendonly" in office.boris.last("INVITE", request=True).body
+    as_the_table_says(office, Mode.LISTEN)  # this telephone sends all the same
+    office.supervise(Mode.WHISPER)
+    office.run(0.5)
+    assert b"a=sendrecv" in office.boris.last("INVITE", request=True).body
+    office.supervise(Mode.LISTEN)
+    office.run(0.5)
+    assert b"a=sendonly" in office.boris.last("INVITE", request=True).body
+
+
+def test_whispering_to_the_customer_needs_a_permission_of_its_own():
+    office = Centre()
+    olga = office.phone("111", tone=SUPERVISOR)
+    office.converse()
+    assert office.supervise(Mode.WHISPER_TO_CUSTOMER) == "whispering to the customer needs a permission of its own"
+    assert office.supervise(Mode.WHISPER_TO_CUSTOMER, by="111") is None
+    office.run(1.5)
+    office.listen_for()
+    assert hears(office.customer, SUPERVISOR)
+    assert hears(office.customer, EMPLOYEE)
+    assert deaf_to(office.anna, SUPERVISOR)
+    assert hears(olga, CUSTOMER)
+    assert hears(olga, EMPLOYEE)
+
+
+def test_several_supervisors_at_once_do_not_disturb_each_other():
+    office = Centre()
+    director = office.phone("100", tone=SECOND)
+    office.converse()
+    office.supervise(Mode.LISTEN)
+    office.supervise(Mode.WHISPER, by="100")
+    office.run(1.5)
+    as_the_table_says(office, Mode.LISTEN)
+    assert hears(office.anna, SECOND)
+    assert deaf_to(office.customer, SECOND)
+    assert deaf_to(office.boris, SECOND)
+    director.hang_up()
+    office.run(0.5)
+    as_the_table_says(office, Mode.LISTEN)
+    assert deaf_to(office.anna, SECOND)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_during_a_hold_the_held_one_hears_music_and_the_prompter_still_only_the_employee(mode: Mode):
+    office = Centre()
+    office.converse()
+    office.supervise(mode)
+    office.run(1.5)
+    office.customer.hold("inactive")
+    office.run(0.5)
+    office.listen_for()
+    assert hears_music(office.anna)
+    assert deaf_to(office.anna, CUSTOMER)
+    assert hears(office.anna, SUPERVISOR) if employee_hears(mode) else deaf_to(office.anna, SUPERVISOR)
+    assert hears(office.boris, EMPLOYEE)
+    assert deaf_to(office.boris, CUSTOMER)
+    office.customer.resume()
+    office.run(0.5)
+    as_the_table_says(office, mode)
+    office.anna.hold("sendonly")
+    office.run(0.5)
+    office.listen_for()
+    assert hears_music(office.customer)
+    assert hears(office.customer, SUPERVISOR) if customer_hears(mode) else deaf_to(office.customer, SUPERVISOR)
+    office.anna.resume()
+    office.run(0.5)
+    as_the_table_says(office, mode)
+
+
+def test_a_mode_may_change_while_music_plays():
+    office = Centre()
+    office.converse()
+    office.supervise(Mode.LISTEN)
+    office.run(1.5)
+    office.customer.hold("inactive")
+    office.run(0.5)
+    office.supervise(Mode.WHISPER)
+    office.run(0.5)
+    office.listen_for()
+    assert hears(office.anna, SUPERVISOR)
+    office.customer.resume()
+    office.run(0.5)
+    as_the_table_says(office, Mode.WHISPER)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_supervisors_digits_reach_nobody_and_the_others_digits_arrive_as_before(mode: Mode):
+    office = Centre()
+    office.reload(keys={})
+    office.converse()
+    office.supervise(mode)
+    office.run(1.5)
+    office.boris.press("9")
+    office.run(0.5)
+    assert office.customer.digits_heard == []
+    assert office.anna.digits_heard == []
+    office.customer.press("1")
+    office.run(0.5)
+    office.anna.press("2")
+    office.run(0.5)
+    assert office.anna.digits_heard == ["1"]
+    assert office.customer.digits_heard == ["2"]
+    as_the_table_says(office, mode)
+
+
+def test_monitoring_a_call_that_is_not_answered_yet_starts_when_it_is():
+    office = Centre()
+    office.anna.answer = 4.0
+    office.customer.call("+74951234567")
+    office.run(1.0)
+    assert office.supervise(Mode.LISTEN) is None
+    office.run(2.0)
+    assert office.boris.talking
+    assert office.told(SupervisionStarted) == []
+    office.run_until(lambda: office.customer.talking)
+    office.run(1.0)
+    assert len(office.told(SupervisionStarted)) == 1
+    as_the_table_says(office, Mode.LISTEN)
+
+
+def test_it_ends_with_the_conversation():
+    office = Centre()
+    office.converse()
+    office.supervise(Mode.BARGE)
+    office.run(1.5)
+    office.customer.hang_up()
+    office.run(0.5)
+    assert office.boris.idle
+    assert office.anna.idle
+    (ended,) = office.told(SupervisionEnded)
+    assert ended.cause == "conversation over"  # type: ignore[attr-defined]
+    office.run(6)
+    assert office.names()[-1] == "ConversationEnded"
+    assert office.settled()
+
+
+def test_a_supervisors_telephone_that_vanishes_changes_nothing_else():
+    office = Centre(media_timeout=5.0)
+    office.converse()
+    office.supervise(Mode.WHISPER)
+    office.run(1.5)
+    requests = len(requests_of(office.customer)), len(requests_of(office.anna))
+    office.boris.vanish()
+    office.run(8.0)
+    assert [event.cause for event in office.told(SupervisionEnded)] == ["media lost"]  # type: ignore[attr-defined]
+    office.listen_for()
+    assert hears(office.customer, EMPLOYEE)
+    assert hears(office.anna, CUSTOMER)
+    assert undisturbed(office.customer, requests[0])
+    assert undisturbed(office.anna, requests[1])
+    office.customer.hang_up()
+    office.run(40)
+    assert office.settled()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_taking_over_leaves_the_head_with_the_customer_and_releases_the_employee(mode: Mode):
+    office = Centre()
+    office.converse()
+    office.supervise(mode)
+    office.run(1.5)
+    requests = len(requests_of(office.customer))
+    assert office.take_over() is None
+    office.run(0.5)
+    assert office.anna.idle
+    office.listen_for()
+    assert hears(office.customer, SUPERVISOR)
+    assert hears(office.boris, CUSTOMER)
+    assert deaf_to(office.customer, EMPLOYEE)
+    assert undisturbed(office.customer, requests)
+    office.boris.press("7")  # he is the agent now: his digits are the customer's
+    office.run(0.5)
+    assert office.customer.digits_heard == ["7"]
+    office.customer.hang_up()
+    office.run(6)
+    assert office.boris.idle
+    assert office.results == ["answered"]
+    assert office.settled()
+
+
+def test_after_taking_over_an_outgoing_call_the_head_ends_it_by_hanging_up():
+    office = Centre()
+    office.customer.answer = 0.5
+    office.anna.call("+79161234567")
+    office.run(2)
+    assert office.supervise(Mode.WHISPER) is None
+    office.run(1.5)
+    as_the_table_says(office, Mode.WHISPER)
+    office.take_over()
+    office.run(0.5)
+    assert office.anna.idle
+    assert office.customer.talking
+    office.boris.hang_up()
+    office.run(6)
+    assert office.customer.idle
+    assert office.results == ["answered"]
+    assert office.settled()
+    assert len(office.told(TakenOver)) == 1
+
+
+def test_between_colleagues_a_whisper_reaches_the_one_who_is_supervised():
+    office = Centre()
+    dmitry = office.phone("102", tone=CUSTOMER)
+    office.anna.call("102")
+    office.run(2)
+    office.supervise(Mode.WHISPER, whom="101")
+    office.run(1.5)
+    office.listen_for()
+    assert hears(office.anna, SUPERVISOR)
+    assert deaf_to(dmitry, SUPERVISOR)
+
+
+def test_a_refused_attempt_says_why_and_changes_nothing():
+    office = Centre()
+    office.phone("120")
+    unheard = office.phone("104")
+    office.converse()
+    requests = len(requests_of(office.customer)), len(requests_of(office.anna))
+    assert office.supervise(by="120") == "nobody in it belongs to a group that you head"
+    assert office.supervise(by="102") == "employees may do this only with their own conversations"
+    assert office.supervise(by="110", whom="102") == "102 is in no conversation"
+    assert office.supervise(by="110", whom="999") == "no person '999'"
+    office.anna.hang_up()
+    office.run(2)
+    office.boris.call("104")
+    office.run(2)
+    assert unheard.talking
+    assert office.supervise(by="100", whom="104") == "somebody in it is not to be monitored"
+    assert [event.reason for event in office.told(SupervisionRefused)] == [  # type: ignore[attr-defined]
+        "nobody in it belongs to a group that you head",
+        "employees may do this only with their own conversations",
+        "102 is in no conversation",
+        "somebody in it is not to be monitored",
+    ]
+    assert len(requests_of(office.customer)) == requests[0] + 1  # the BYE
+
+
+def test_every_start_change_and_end_is_an_event_with_who_and_whom():
+    office = Centre(sound=False)
+    office.converse()
+    office.supervise(Mode.LISTEN)
+    office.run(1.5)
+    office.supervise(Mode.BARGE)
+    office.run(2)
+    office.boris.hang_up()
+    office.run(1)
+    (started,), (changed,), (ended,) = (
+        office.told(kind) for kind in (SupervisionStarted, SupervisionChanged, SupervisionEnded)
+    )
+    assert (started.supervisor, started.employee, started.mode, started.via) == ("110", "101", "listen", "cli")  # type: ignore[attr-defined]
+    assert (changed.before, changed.mode) == ("listen", "barge")  # type: ignore[attr-defined]
+    assert (ended.mode, ended.cause) == ("barge", "hung up")  # type: ignore[attr-defined]
+    assert 2.5 <= ended.duration <= 4.0  # type: ignore[attr-defined]
+    assert started.conversation == ended.conversation is not None
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_recording_has_the_customer_left_and_the_employee_right_and_nobody_else_on_either(
+    tmp_path: Path, mode: Mode
+):
+    from tests.sim import audio
+    from tests.sim.test_sound import recording_in
+
+    office = Centre(recordings=tmp_path)
+    office.converse()
+    office.supervise(mode)
+    office.run(3)
+    office.customer.hang_up()
+    office.run(6)
+    sound = recording_in(tmp_path)
+    late = sound[-8000:-800]
+    assert abs(audio.level_of(late[:, 0], CUSTOMER) + 16) <= 3
+    assert abs(audio.level_of(late[:, 1], EMPLOYEE) + 16) <= 3
+    assert max(audio.level_of(late[:, side], SUPERVISOR) for side in (0, 1)) <= -76
+
+
+def test_after_taking_over_one_file_goes_on_with_the_head_on_the_employees_track(tmp_path: Path):
+    from tests.sim import audio
+    from tests.sim.test_sound import recording_in
+
+    office = Centre(recordings=tmp_path)
+    office.converse()
+    office.supervise(Mode.WHISPER)
+    office.run(2)
+    office.take_over()
+    office.run(2)
+    office.customer.hang_up()
+    office.run(6)
+    sound = recording_in(tmp_path)
+    late = sound[-8000:-800]
+    assert abs(audio.level_of(late[:, 0], CUSTOMER) + 16) <= 3
+    assert abs(audio.level_of(late[:, 1], SUPERVISOR) + 16) <= 3
+    assert audio.level_of(late[:, 1], EMPLOYEE) <= -76
