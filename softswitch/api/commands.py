@@ -19,10 +19,14 @@ from softswitch.api.views import (
     ConversationView,
     EventRow,
     LadderView,
+    PasswordView,
     PersonRow,
     ReloadView,
     StatusView,
+    TokenRow,
+    TokenView,
 )
+from softswitch.directory.login import NotNow
 from softswitch.errors import ConfigError, NoSuch, NotPermitted, NotPossible, SwitchError
 
 __all__ = ["COMMANDS", "BadRequest", "Command", "Commands", "Failure", "Parameter", "arguments", "failure"]
@@ -61,6 +65,20 @@ class Commands(Protocol):
 
     async def stop(self) -> None:
         """Begin an orderly stop; returns at once."""
+        ...
+
+    async def password(self, extension: str) -> PasswordView:
+        """Make a new password of the API for somebody. Raises NoSuch."""
+        ...
+
+    async def tokens(self, extension: str) -> list[TokenRow]: ...
+
+    async def token_create(self, extension: str, name: str) -> TokenView:
+        """Make a token for a program that acts as somebody. Raises NoSuch, and NotPossible if the name is taken."""
+        ...
+
+    async def token_revoke(self, extension: str, name: str) -> None:
+        """End a token. Raises NoSuch."""
         ...
 
     def events(self, since: int | None) -> AsyncIterator[EventRow]:
@@ -104,6 +122,8 @@ class Failure:
 
 _LANGUAGE = Parameter(str, 'language of the sentences: "en" or "ru"', "en")
 _CONVERSATION = Parameter(str, "id of the conversation, or its beginning", required=True)
+_EXTENSION = Parameter(str, "extension of the person", required=True)
+_TOKEN = Parameter(str, "name of the token", required=True)
 
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
@@ -137,6 +157,24 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
                 "account": Parameter(str, "the account that was guessed at; any without it"),
             },
             call=lambda on, source, account: on.unban(source, account),
+        ),
+        "password": Command(
+            "a new password of the API for a person",
+            {"extension": _EXTENSION},
+            call=lambda on, extension: on.password(extension),
+        ),
+        "tokens": Command(
+            "the tokens of a person", {"extension": _EXTENSION}, call=lambda on, extension: on.tokens(extension)
+        ),
+        "token_create": Command(
+            "a token for a program that acts as a person",
+            {"extension": _EXTENSION, "name": _TOKEN},
+            call=lambda on, extension, name: on.token_create(extension, name),
+        ),
+        "token_revoke": Command(
+            "end a token",
+            {"extension": _EXTENSION, "name": _TOKEN},
+            call=lambda on, extension, name: on.token_revoke(extension, name),
         ),
         "stop": Command("stop in an orderly way", {}, call=lambda on: on.stop()),
         "events": Command(
@@ -186,6 +224,8 @@ def failure(error: Exception) -> Failure:
             return Failure(404, str(error))
         case NotPossible():
             return Failure(409, str(error))
+        case NotNow():
+            return Failure(503, str(error))
         case ConfigError():
             return Failure(422, "the configuration was refused", tuple(str(one) for one in error.problems))
         case _:

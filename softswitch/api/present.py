@@ -21,7 +21,9 @@ from softswitch.api.views import (
     LegRow,
     PersonRow,
     TimelineLine,
+    TokenRow,
 )
+from softswitch.directory.grants import Grant
 from softswitch.directory.people import Person
 from softswitch.events import Event
 from softswitch.records.cdr import Cdr, LegRecord
@@ -31,7 +33,7 @@ from softswitch.records.sentences import sentence
 from softswitch.sip.events import Destination, Flow
 from softswitch.sip.trace import Entry
 
-__all__ = ["call_row", "conversation_view", "event_row", "instant", "ladder_view", "person_row"]
+__all__ = ["call_row", "conversation_view", "event_row", "instant", "ladder_view", "person_row", "token_row"]
 
 _COMMON = frozenset({"seq", "node", "at", "conversation"})
 
@@ -149,6 +151,10 @@ def event_row(event: Event) -> EventRow:
         conversation=event.conversation,
         data=data,
     )
+
+
+def token_row(grant: Grant) -> TokenRow:
+    return TokenRow(id=grant.id, name=grant.name, created=instant(grant.created_at))
 
 
 def _leg_row(leg: LegRecord) -> LegRow:

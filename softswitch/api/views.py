@@ -7,7 +7,9 @@ its meaning: scripts read ``softswitch --json``.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
 
 __all__ = [
     "BanRow",
@@ -19,10 +21,13 @@ __all__ = [
     "LadderView",
     "LegRow",
     "MediaStatus",
+    "PasswordView",
     "PersonRow",
     "ReloadView",
     "StatusView",
     "TimelineLine",
+    "TokenRow",
+    "TokenView",
     "TrunkRow",
 ]
 
@@ -168,6 +173,29 @@ class ReloadView(TypedDict):
     path: str
     changes: list[str]
     warnings: list[str]
+
+
+class PasswordView(TypedDict):
+    """A password that was just made: it is shown this once."""
+
+    extension: str
+    password: str
+
+
+class TokenRow(TypedDict):
+    """A program that acts as a person."""
+
+    id: str
+    name: str
+    created: str
+
+
+class TokenView(TypedDict):
+    """A token that was just made: it is shown this once."""
+
+    extension: str
+    name: str
+    token: str
 
 
 class EventRow(TypedDict):

@@ -282,6 +282,48 @@ def trace(terminal: Terminal, conversation: str, messages: bool) -> None:
             terminal.print(ladder.message(entry))
 
 
+# People and programs of the API ---------------------------------------------------------------------------------------
+
+
+@command
+@click.argument("extension", metavar="EXTENSION")
+def password(terminal: Terminal, extension: str) -> None:
+    with client_of(terminal) as (client, _):
+        view = client.call("password", extension=extension)
+    if terminal.json:
+        terminal.print_json(view)
+        return
+    terminal.print(terminal.say("password.made", **view))
+    terminal.note(terminal.say("password.once"))
+
+
+@command
+@click.argument("what", metavar="create|list|revoke", type=click.Choice(["create", "list", "revoke"]))
+@click.argument("extension", metavar="EXTENSION")
+@click.option("--name", cls=Explained, key="option.name", default="api", metavar="NAME")
+def token(terminal: Terminal, what: str, extension: str, name: str) -> None:
+    with client_of(terminal) as (client, _):
+        match what:
+            case "create":
+                view = client.call("token_create", extension=extension, name=name)
+            case "revoke":
+                view = client.call("token_revoke", extension=extension, name=name)
+            case _:
+                view = client.call("tokens", extension=extension)
+    if terminal.json:
+        terminal.print_json(view)
+        return
+    match what:
+        case "create":
+            terminal.print(view["token"])
+            terminal.note(terminal.say("token.once"))
+        case "revoke":
+            terminal.print(terminal.say("token.revoked", name=name))
+        case _:
+            for row in view:
+                terminal.print(f"{row['name']}  {row['created']}")
+
+
 # The rest ------------------------------------------------------------------------------------------------------------
 
 

@@ -54,6 +54,15 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Напечатать скрипт автодополнения для SHELL (bash, zsh, fish).",
     ),
     "help.reference": ("Print the configuration reference as Markdown.", "Напечатать справочник конфигурации."),
+    "help.password": (
+        "Make a new API password for EXTENSION; the telephone's stays as it is.",
+        "Создать новый пароль API для EXTENSION; пароль телефона остаётся прежним.",
+    ),
+    "help.token": (
+        "Make, list or revoke the tokens of programs that act as EXTENSION.",
+        "Создать, показать или отозвать токены программ, действующих от имени EXTENSION.",
+    ),
+    "option.name": ("Name of the token [api].", "Имя токена [api]."),
     "option.json": ("Print JSON for scripts.", "Печатать JSON для скриптов."),
     "option.color": ("Colours, or none; by default only on a terminal.", "Цвета; по умолчанию только в терминале."),
     "option.lang": ("Language of messages.", "Язык сообщений."),
@@ -141,6 +150,16 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "settings of a phone: user = the extension, domain = {domain}, server = this machine ({listen})",
         "настройки телефона: имя = внутренний номер, домен = {domain}, сервер = эта машина ({listen})",
     ),
+    "password.made": ("{extension}: {password}", "{extension}: {password}"),
+    "password.once": (
+        "shown this once; its owner changes it with PUT /api/v1/me/password",
+        "показан один раз; владелец меняет его через PUT /api/v1/me/password",
+    ),
+    "token.once": (
+        "shown this once; send it as: Authorization: Bearer TOKEN",
+        "показан один раз; передавайте его так: Authorization: Bearer TOKEN",
+    ),
+    "token.revoked": ("the token {name} is revoked", "токен {name} отозван"),
     "starting": ("{name} starts: softswitch {version}, {listen}", "{name}: запуск softswitch {version}, {listen}"),
     "reloaded": ("{path} is in force", "{path} в силе"),
     "nothing_changed": ("nothing changed", "изменений нет"),

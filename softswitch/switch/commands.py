@@ -18,9 +18,12 @@ from softswitch.api.views import (
     EventRow,
     LadderView,
     MediaStatus,
+    PasswordView,
     PersonRow,
     ReloadView,
     StatusView,
+    TokenRow,
+    TokenView,
     TrunkRow,
 )
 from softswitch.config.settings import Language
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
     from softswitch.switch.switch import Switch
 
 __all__ = ["SwitchCommands"]
+
+CONSOLE = "console"
+"""Who did it, where the command line did: whoever may open the control socket owns the switch."""
 
 
 class SwitchCommands:
@@ -155,6 +161,21 @@ class SwitchCommands:
     async def unban(self, source: str | None, account: str | None) -> list[BanRow]:
         switch = self._switch
         return self._bans(switch.control.unban(source, account, switch.clock.now()))
+
+    async def password(self, extension: str) -> PasswordView:
+        return PasswordView(extension=extension, password=await self._switch.login.make_password(extension, CONSOLE))
+
+    async def tokens(self, extension: str) -> list[TokenRow]:
+        login = self._switch.login
+        await login.ready()
+        return [present.token_row(one) for one in login.grants.of(extension, "token")]
+
+    async def token_create(self, extension: str, name: str) -> TokenView:
+        token, _ = await self._switch.login.make_token(extension, name, CONSOLE)
+        return TokenView(extension=extension, name=name, token=token)
+
+    async def token_revoke(self, extension: str, name: str) -> None:
+        await self._switch.login.revoke_token(extension, name, CONSOLE)
 
     async def stop(self) -> None:
         self._switch.request_stop()

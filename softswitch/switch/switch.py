@@ -1,6 +1,6 @@
 """One switch: every part built from settings, started and stopped in the right order.
 
-    journal -> what the process before left behind -> media core -> call control -> SIP -> control socket
+    journal -> what the process before left behind -> media core -> call control -> SIP -> control socket -> API
 
 Stopping goes the other way. Nothing here is global: two switches live in one
 process as long as their data folders and ports differ.
@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from softswitch import __version__
 from softswitch import events as facts
@@ -26,6 +26,8 @@ from softswitch.clock import SystemClock
 from softswitch.config import ConfigError, Settings, diff, load
 from softswitch.config.load import Loaded
 from softswitch.config.settings import Language
+from softswitch.directory.grants import Grants
+from softswitch.directory.login import Login
 from softswitch.errors import NotPossible
 from softswitch.events import Event
 from softswitch.ids import ConversationId, Ids, NodeId
@@ -43,6 +45,7 @@ from softswitch.sip.events import Destination, PutOnWire, Transport
 from softswitch.sip.settings import SipSettings, TrunkPeer
 from softswitch.sip.trace import Trace
 from softswitch.sip.transport.shell import Listen, SipShell
+from softswitch.store.database import Database
 from softswitch.store.spool import Alarm
 from softswitch.switch.action import Action, ActionCall
 from softswitch.switch.addresses import Addresses
@@ -60,6 +63,9 @@ from softswitch.switch.ground import (
 from softswitch.switch.inheritance import bindings_of, dialogs_of, disconnected, mend_recordings
 from softswitch.switch.metrics import Metrics
 from softswitch.switch.reload import in_force
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 __all__ = ["Switch"]
 
@@ -102,6 +108,7 @@ class Switch:
         self._running = self._acting = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._actions: dict[str, Action] = {}
+        self.web_address: tuple[str, int] | None = None
 
     # Life ------------------------------------------------------------------------------------------------------------
 
@@ -121,19 +128,23 @@ class Switch:
             await self._start_sip(undo)
             self._release_dialogs()
             await self._close_what_died()
+            self._prepare_login(undo)
+            self.started = self.clock.utc()
             control = ControlSocket(settings.switch.data / SOCKET_NAME, SwitchCommands(self), self._log)
             await control.start()
             undo.push_async_callback(control.close)
+            await self._start_web(undo)
             undo.push_async_callback(self._end_tasks)
             self._spawn(self._keep_resolved())
             self._spawn(self._load_music())
             self._undo = undo.pop_all()
-        self.started = self.clock.utc()
         self._running = self._acting = True
         for number, action in self._actions.items():
             self.action(number)(action)
         self._publish(facts.SwitchStarted(version=__version__))
-        self._log.info("started", name=settings.switch.name, listening=[str(x) for x in self.listening])
+        self._log.info(
+            "started", name=settings.switch.name, listening=[str(x) for x in self.listening], web=self.web_address
+        )
         for warning in self.scarcity:
             self._log.warning(warning)
 
@@ -186,6 +197,15 @@ class Switch:
         if not self._running:
             raise NotPossible("the switch is not running")
         self.shell.carry_out(self.control.hang_up(ConversationId(conversation), self.clock.now()))
+
+    def api(self, origin: str | None = None) -> FastAPI:
+        """Return the API of the running switch as an ASGI app, for a host that mounts it into its own.
+
+        ``origin`` is what browsers call the host, if that is not the Host that they send.
+        """
+        from softswitch.switch.web import make_app
+
+        return make_app(self, origin)
 
     def action(self, number: str) -> Callable[[Action], Action]:
         """Give calls to ``number`` (as people dial it, or E.164 for calls from outside) to a coroutine.
@@ -277,6 +297,10 @@ class Switch:
         if not call.sent_on and not call.ended.is_set():
             with contextlib.suppress(NotPossible):
                 await call.hang_up()
+
+    @property
+    def log(self) -> Log:
+        return self._log
 
     @property
     def scarcity(self) -> list[str]:
@@ -392,6 +416,25 @@ class Switch:
             media_timeout=settings.rtp.timeout,
             music=File(settings.switch.music or self._music, loop=True),
         )
+
+    def _prepare_login(self, undo: contextlib.AsyncExitStack) -> None:
+        database = Database(self.settings.switch.database)
+        undo.push_async_callback(database.close)
+        self.login = Login(
+            Grants(database, self._ids),
+            directory=lambda: self.settings.directory,
+            publish=self._publish,
+            clock=self.clock,
+            ids=self._ids,
+        )
+
+    async def _start_web(self, undo: contextlib.AsyncExitStack) -> None:
+        self.web_address = None
+        if self.settings.web is None:
+            return
+        from softswitch.switch.web import start_web  # a third of a second that an office without it need not wait
+
+        self.web_address = await start_web(self, undo)
 
     # What the process before left behind -----------------------------------------------------------------------------
 

@@ -20,10 +20,13 @@ from softswitch.api.views import (
     LadderView,
     LegRow,
     MediaStatus,
+    PasswordView,
     PersonRow,
     ReloadView,
     StatusView,
     TimelineLine,
+    TokenRow,
+    TokenView,
 )
 from softswitch.errors import ConfigError, NoSuch, NotPossible, Problem
 
@@ -204,6 +207,25 @@ class Switchboard:
         return ReloadView(
             path=path or "/etc/softswitch.toml", changes=["people.103 added: Ivan"], warnings=["x.toml:1:1 warning: y"]
         )
+
+    async def password(self, extension: str) -> PasswordView:
+        self._known(extension)
+        return PasswordView(extension=extension, password="8m2k0qw7c4rt0kqz")
+
+    async def tokens(self, extension: str) -> list[TokenRow]:
+        return [TokenRow(id="t1", name="crm", created="2026-11-23T09:00:00.000Z")]
+
+    async def token_create(self, extension: str, name: str) -> TokenView:
+        self._known(extension)
+        return TokenView(extension=extension, name=name, token="0123456789abcdef")
+
+    async def token_revoke(self, extension: str, name: str) -> None:
+        if name != "crm":
+            raise NoSuch("token", name)
+
+    def _known(self, extension: str) -> None:
+        if extension not in {row["extension"] for row in PEOPLE}:
+            raise NoSuch("person", extension)
 
     async def stop(self) -> None:
         self.asked.append(("stop",))

@@ -202,3 +202,20 @@ def test_follow_in_json_is_an_event_a_line(office: Office) -> None:
     with office.running(Ending()):
         done = office.call("calls", "--follow", "--json")
     assert [json.loads(line) for line in done.out.splitlines()] == EVENTS
+
+
+def test_a_password_is_printed_where_a_script_can_take_it(office: Office) -> None:
+    with office.running():
+        done = office.call("password", "101")
+        assert done.lines == ["101: 8m2k0qw7c4rt0kqz"]
+        assert "shown this once" in done.err
+        assert office.call("--lang", "ru", "password", "999").code != 0
+
+
+def test_tokens_are_made_listed_and_revoked(office: Office) -> None:
+    with office.running():
+        assert office.call("token", "create", "101", "--name", "crm").lines == ["0123456789abcdef"]
+        assert office.call("token", "list", "101").lines == ["crm 2026-11-23T09:00:00.000Z"]
+        assert office.call("token", "revoke", "101", "--name", "crm").lines == ["the token crm is revoked"]
+        assert office.call("token", "revoke", "101", "--name", "x").code != 0
+        assert office.call("--json", "token", "create", "101", "--name", "crm").json["token"] == "0123456789abcdef"

@@ -16,7 +16,7 @@ from tests.cli.calling import QUIET, Office
 from tests.config.office import ANNA, SWITCH
 
 COMMANDS = (
-    "calls check completion people rebuild reload run show status stop trace version".split()  # noqa: SIM905
+    "calls check completion password people rebuild reload run show status stop token trace version".split()  # noqa: SIM905
 )
 
 
