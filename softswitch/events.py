@@ -51,6 +51,7 @@ __all__ = [
     "MediaLost",
     "MediaQuality",
     "MediaRegained",
+    "OneWayAudio",
     "PasswordChanged",
     "RecordingFailed",
     "RecordingFinished",
@@ -277,6 +278,20 @@ class MediaLost(Event):
     leg: LegId
     silent: float
     sent_to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneWayAudio(Event):
+    """We send to ``sent_to`` since the answer, and for ``silent`` seconds nothing has come back; the call goes on.
+
+    ``why``: "nat" where ``sent_to`` is an inner address told by somebody outside, "no address" where
+    none was told, else "".
+    """
+
+    leg: LegId
+    silent: float
+    sent_to: str
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -535,6 +550,7 @@ EVENTS: dict[str, type[Event]] = {
         LegEnded,
         DigitPressed,
         MediaLost,
+        OneWayAudio,
         MediaRegained,
         MediaQuality,
         RecordingStarted,

@@ -56,9 +56,6 @@ __all__ = ["Call"]
 LINGER = 5.0
 """Seconds that an ended call waits for its recording and its ports before it is closed without them."""
 
-RINGBACK = media.Tone((425.0,), level=-20.0, cadence=(1.0, 4.0))
-"""What a caller hears who was answered by a program and then sent on (ETSI ES 201 970: 425 Hz, 1 s on, 4 s off)."""
-
 ELSEWHERE = Reason(protocol="SIP", cause=200, text="Call completed elsewhere")
 NOT_ACCEPTABLE = Reason(protocol="SIP", cause=488, text="Not acceptable here")
 
@@ -222,7 +219,7 @@ class Call:
         self._hunt.begin()
         if self._caller.state is LegState.TALKING:
             with suppress(NotPossible):
-                self.hearing.play(self._caller, RINGBACK)
+                self.hearing.play(self._caller, self.office.tones.ringback)
         self._go(dialled, now)
 
     def _must_be_there(self) -> None:
@@ -517,6 +514,8 @@ class Call:
                     self._attendant.digit_pressed(digit)
             case media.MediaTimeout(silent=silent):
                 self._silence.fell(leg, silent)
+            case media.PortStats():
+                self._silence.measured(leg, event)
             case media.MediaResumed():
                 self._silence.broken(leg)
             case media.PortClosed(port=port, stats=stats):

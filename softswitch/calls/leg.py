@@ -174,6 +174,10 @@ class Leg:
     """How loud it hears the others, 1.0 is as they speak."""
     silent: bool = False
     """Nothing comes from its peer, which was no fault when it was noticed: somebody held the call."""
+    remote: str = ""
+    """The address that its signalling comes from or goes to, numeric or a name."""
+    unheard: int = 0
+    """Seconds since its answer in which we sent and nothing came; -1 when that is settled."""
     ended_as: str | None = None
     """Why we are ending it, in the words of the timeline; None while we are not."""
     visitor: Visitor | None = None

@@ -57,6 +57,7 @@ class Legs:
 
         The keys of a visitor's telephone are his commands to us.
         """
+        leg.remote = remote
         bind, advertised = self._desk.media_address(remote)
         opened = Media(
             self._desk.engine,

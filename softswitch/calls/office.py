@@ -11,6 +11,7 @@ from softswitch.dialplan.codes import KEYS, Codes
 from softswitch.dialplan.routes import Plan
 from softswitch.directory.people import Directory
 from softswitch.media.engine import Codec, File, Tone
+from softswitch.media.tones import CallTones, tones_of
 
 __all__ = ["MediaAddress", "Office"]
 
@@ -25,6 +26,7 @@ class Office:
     ``media_timeout``: seconds without a packet after which a call is ended.
     ``music``: what a held party hears. ``language`` is that of displays.
     ``codes`` are what people dial to supervise, ``keys`` what they press while they do.
+    ``tones``: ringing, busy and the like, as the country is used to them.
     """
 
     domain: str
@@ -38,3 +40,4 @@ class Office:
     language: Literal["en", "ru"] = "en"
     codes: Codes = Codes()
     keys: Mapping[str, str] = field(default_factory=lambda: KEYS)
+    tones: CallTones = tones_of("")

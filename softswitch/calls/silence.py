@@ -8,11 +8,16 @@ from softswitch import events as facts
 from softswitch.calls.leg import Leg, LegState
 from softswitch.calls.legs import Legs
 from softswitch.events import Event
+from softswitch.media.engine import PortStats
 from softswitch.sip.events import Reason
+from softswitch.sip.session import is_private
 
 __all__ = ["Silence"]
 
 MEDIA_LOST = "media lost"
+
+ONE_WAY = 5
+"""Seconds of sending after the answer in which nothing comes back. Telephones send from the answer on."""
 
 
 class Silence:
@@ -32,6 +37,26 @@ class Silence:
         self._publish(facts.MediaLost(leg=leg.id, silent=seconds, sent_to=where))
         # A telephone that lost its power says nothing more: it is released, and so is the other side.
         self._legs.release(leg, MEDIA_LOST, Reason(protocol="Q.850", cause=27, text="Media lost"))
+
+    def measured(self, leg: Leg, stats: PortStats) -> None:
+        """Look at the counters of a leg, once a second: does anything come back from where we send to?"""
+        if leg.unheard < 0:
+            return
+        session = leg.media.session if leg.media is not None else None
+        if stats.received:
+            if leg.unheard >= ONE_WAY:
+                self._publish(facts.MediaRegained(leg=leg.id))
+            leg.unheard = -1
+        elif leg.state is LegState.TALKING and session is not None and session.receives and session.sends:
+            if leg.ended_as is not None or any(other.holds for other in self._legs):
+                return
+            leg.unheard += 1
+            if leg.unheard == ONE_WAY:
+                where = f"{session.remote[0]}:{session.remote[1]}" if session.remote else "nowhere"
+                why = "" if session.remote else "no address"
+                if session.remote and is_private(session.remote[0]) and not is_private(leg.remote):
+                    why = "nat"
+                self._publish(facts.OneWayAudio(leg=leg.id, silent=float(ONE_WAY), sent_to=where, why=why))
 
     def broken(self, leg: Leg) -> None:
         """Something comes from the leg again."""

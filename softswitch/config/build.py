@@ -103,6 +103,7 @@ class Builder:
             data=data,
             database=self._database(table.database, data),
             music=music,
+            country=table.country,
         )
 
     def _database(self, source: str | Env | File, data: Path) -> Path | str:

@@ -58,7 +58,9 @@ class SwitchTable(Table):
     )
     language: kinds.LanguageWord = Field("en", description="Language of prompts, timelines and messages.")
     timezone: kinds.Timezone = Field("UTC", description="Time zone of the office, by its name in the tz database.")
-    country: kinds.Country = Field("RU", description="Country whose rules read national numbers into +E.164.")
+    country: kinds.Country = Field(
+        "RU", description="Country whose rules read national numbers into +E.164, and whose tones callers hear."
+    )
     area: kinds.Area = Field("", description="Area code put before a number that is only complete within the town.")
     data: kinds.FilePath = Field(
         "var", description="Folder of the database, recordings and the control socket; relative to this file."

@@ -50,7 +50,7 @@ class Listener:
 class SwitchOptions:
     """``database`` is SQLite's file or a PostgreSQL URL, as ``store.Database`` takes it; ``data`` a folder.
 
-    ``music`` is what a held party hears, None for the built-in melody.
+    ``music`` is what a held party hears, None for the built-in melody. ``country`` is an ISO 3166-1 code.
     """
 
     name: str
@@ -60,6 +60,7 @@ class SwitchOptions:
     data: Path
     database: Path | str = field(repr=False)
     music: Path | None = None
+    country: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

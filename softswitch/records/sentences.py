@@ -61,6 +61,18 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "nothing is heard from {who} for {silent} s (we send to {sent_to})",
         "от {who} нет звука {silent} с (мы отправляем на {sent_to})",
     ),
+    "OneWayAudio": (
+        "we send to {sent_to} and nothing comes back: {who} is not heard for {silent} s",
+        "мы отправляем на {sent_to}, а обратно ничего не приходит: {who} не слышно {silent} с",
+    ),
+    "OneWayAudio+nat": (
+        "we send to {sent_to} and nothing comes back: {who} is behind a router (NAT) and told us an inner address",
+        "мы отправляем на {sent_to}, а обратно ничего не приходит: {who} за роутером (NAT), указан внутренний адрес",
+    ),
+    "OneWayAudio+no address": (
+        "{who} told no address for the sound, and nothing has come for {silent} s",
+        "{who}: адрес для звука не указан, и {silent} с ничего не приходит",
+    ),
     "MediaRegained": ("{who} is heard again", "{who}: звук восстановлен"),
     "MediaQuality": (
         "sound from {who}: {received} packets, {lost} lost, {late} late, jitter {jitter_ms} ms",
@@ -245,6 +257,8 @@ def _cases(line: Line) -> list[str]:
             if cause == "hung up" and data.get("remote") is False:
                 cause = "local"
             return [f"{kind}+{cause} {data.get('status')}", f"{kind}+{cause}", kind]
+        case "OneWayAudio" if data.get("why"):
+            return [f"{kind}+{data['why']}", kind]
         case "RecordingFinished" if data.get("repaired") is True:
             return [f"{kind}+repaired", kind]
         case "DeviceReachability" | "TrunkReachability" if data.get("reachable") is True:

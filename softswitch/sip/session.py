@@ -45,6 +45,7 @@ __all__ = [
     "Stack",
     "description_of",
     "format_reason",
+    "is_private",
     "plain_address",
     "put_body",
     "reason_of",
@@ -187,7 +188,7 @@ class Peer:
             # Its own address over the connection or port that we know; or one that only its side of a NAT understands.
             if host == source and (flow.transport == "tcp" or port == flow.remote[1]):
                 return flow
-            if _is_private(host) and not _is_private(source):
+            if is_private(host) and not is_private(source):
                 return flow
         return Destination("tcp" if next_hop.transport == "tcp" else "udp", next_hop.host, port)
 
@@ -358,7 +359,8 @@ def plain_address(host: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _is_private(host: str) -> bool:
+def is_private(host: str) -> bool:
+    """Whether a host is a numeric address that has no meaning outside its own network; a name is not."""
     try:
         address = ipaddress.ip_address(plain_address(host))
     except ValueError:

@@ -35,6 +35,7 @@ from softswitch.log import Log, make_logger
 from softswitch.media.engine import File, MediaEvent
 from softswitch.media.ports import PortPool
 from softswitch.media.socket_engine import SocketEngine
+from softswitch.media.tones import tones_of
 from softswitch.media.writer import Writer
 from softswitch.records.journal import Journal
 from softswitch.records.live import Live
@@ -415,6 +416,7 @@ class Switch:
             record_all=settings.recording.what == "all",
             media_timeout=settings.rtp.timeout,
             music=File(settings.switch.music or self._music, loop=True),
+            tones=tones_of(settings.switch.country),
         )
 
     def _prepare_login(self, undo: contextlib.AsyncExitStack) -> None:

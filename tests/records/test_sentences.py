@@ -19,6 +19,7 @@ from softswitch.events import (
     LegOffered,
     MediaLost,
     MediaQuality,
+    OneWayAudio,
     RecordingFinished,
 )
 from softswitch.ids import ConversationId, LegId
@@ -129,6 +130,28 @@ def test_a_trunk_is_the_number_called_through_it(target: str, who: str) -> None:
 def test_every_way_to_end_has_its_words(cause: str, status: int, remote: bool, said: str) -> None:
     ended = LegEnded(conversation=C, at=at(9), leg=B, cause=cause, status=status, remote=remote)
     assert words([*call()[:4], ended])[-1] == said
+
+
+@pytest.mark.parametrize(
+    ("why", "sent_to", "said"),
+    [
+        (
+            "",
+            "10.0.0.7:4000",
+            "we send to 10.0.0.7:4000 and nothing comes back: Boris Petrov (102) is not heard for 5 s",
+        ),
+        (
+            "nat",
+            "192.168.1.5:4000",
+            "we send to 192.168.1.5:4000 and nothing comes back: Boris Petrov (102) is behind a router (NAT) "
+            "and told us an inner address",
+        ),
+        ("no address", "nowhere", "Boris Petrov (102) told no address for the sound, and nothing has come for 5 s"),
+    ],
+)
+def test_sound_that_goes_one_way_only_is_told_with_its_likely_cause(why: str, sent_to: str, said: str) -> None:
+    event = OneWayAudio(conversation=C, at=at(9), leg=B, silent=5.0, sent_to=sent_to, why=why)
+    assert words([*call()[:4], event])[-1] == said
 
 
 def test_numbers_stand_in_units_that_people_read() -> None:

@@ -65,7 +65,7 @@ class Handset:
         formats = " ".join(str(PT[c]) for c in names)
         lines = [
             "v=0", f"o=- 7 {self._sdp_version} IN IP4 {self.host}", "s=-",
-            f"c=IN IP4 {'0.0.0.0' if zero else self.host}", "t=0 0",
+            f"c=IN IP4 {'0.0.0.0' if zero else self.rtp[0]}", "t=0 0",
             f"m=audio {self.rtp[1]} RTP/AVP {formats} 101",
             *(f"a=rtpmap:{PT[c]} {c}/8000" for c in names),
             "a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15", f"a={self.direction}",

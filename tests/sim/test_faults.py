@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from softswitch.events import LegEnded, MediaLost
+from softswitch.events import LegEnded, MediaLost, MediaRegained, OneWayAudio
+from softswitch.media.engine import PortId
 from tests.sim.office import VirtualOffice
 
 
@@ -62,6 +63,57 @@ def test_a_telephone_that_vanishes_is_found_out_by_its_silence():
     assert "media lost" in [cause for cause, _ in office.causes]
     assert office.results == ["answered"]
     assert office.settled()
+
+
+def measured(office: VirtualOffice, port: PortId, seconds: int, *, received: int = 0) -> None:
+    """Let the core tell for so many seconds that it sends to a port and how much came back in all."""
+    for _ in range(seconds):
+        office.engine.measure(port, received=received)
+        office.run(1)
+
+
+def test_who_is_sent_to_and_never_heard_is_told_after_five_seconds_and_the_call_goes_on():
+    office = VirtualOffice()
+    anna, boris = office.phone("101"), office.phone("102")
+    anna.call("102")
+    office.run(3)
+    second = list(office.engine.open_ports)[1]
+    measured(office, second, 4)
+    assert office.told(OneWayAudio) == []
+    measured(office, second, 10)
+    (told,) = office.told(OneWayAudio)
+    assert (told.silent, told.sent_to, told.why) == (5.0, f"{boris.rtp[0]}:{boris.rtp[1]}", "")
+    assert anna.talking
+    measured(office, second, 3, received=20)
+    assert len(office.told(MediaRegained)) == 1
+    measured(office, second, 20, received=20)
+    assert len(office.told(OneWayAudio)) == 1
+
+
+def test_an_inner_address_told_from_outside_is_called_by_its_name():
+    office = VirtualOffice()
+    boris = office.phone("102", host="198.51.100.7")
+    boris.rtp = ("192.168.1.5", 4000)
+    anna = office.phone("101")
+    anna.call("102")
+    office.run(3)
+    measured(office, list(office.engine.open_ports)[1], 6)
+    assert [(told.sent_to, told.why) for told in office.told(OneWayAudio)] == [("192.168.1.5:4000", "nat")]
+
+
+def test_who_is_on_hold_or_was_heard_before_is_not_told_of_as_one_way():
+    office = VirtualOffice()
+    anna, boris = office.phone("101"), office.phone("102")
+    anna.call("102")
+    office.run(3)
+    first, second = office.engine.open_ports
+    anna.hold("sendonly")
+    office.run(1)
+    measured(office, first, 10)
+    measured(office, second, 10, received=7)
+    measured(office, second, 10, received=7)
+    assert office.told(OneWayAudio) == []
+    assert boris.talking
 
 
 def test_silence_of_a_side_on_hold_is_no_fault():
