@@ -38,6 +38,7 @@ from softswitch.sip.events import (
     Ended,
     Incoming,
     Invite,
+    KeyPressed,
     OfferFailed,
     Progress,
     Reason,
@@ -251,6 +252,8 @@ class Call:
                     self._take_answer(leg, description)
             case RemoteOffer():
                 self._remote_offer(leg, event)
+            case KeyPressed(digit=digit):
+                self._pressed(leg, digit, media.Means.INFO, now)
             case OfferFailed() | Incoming():
                 pass
 
@@ -502,16 +505,33 @@ class Call:
                 if leg is not None:
                     self._receive_of_port(leg, event, now)
 
+    def _pressed(self, leg: Leg, digit: str, means: media.Means, now: float) -> None:
+        agreed = leg.media is not None and leg.media.events_agreed
+        new = leg.keypad.press(digit, means, now, events_agreed=agreed)
+        # What comes as sound or event is passed on by the media core itself.
+        self._take_digits(leg, new, now, passed=means is not media.Means.INFO)
+        self.wake()
+
+    def _take_digits(self, leg: Leg, digits: str, now: float, *, passed: bool) -> None:
+        if leg.visitor is not None:
+            for digit in digits:
+                leg.visitor.pressed(digit, now)
+            return
+        for digit in digits:
+            self.publish(facts.DigitPressed(leg=leg.id, digit=digit))
+            if leg is self._caller and self._attendant is not None:
+                self._attendant.digit_pressed(digit)
+        if digits and not passed and leg in self.sides:
+            for other in self.sides:
+                if other is not leg and other.media is not None and other.state is LegState.TALKING:
+                    other.media.send_digits(digits)
+
     def _receive_of_port(self, leg: Leg, event: media.MediaEvent, now: float) -> None:
         match event:
-            case media.Digit(digit=digit) if leg.visitor is not None:
-                leg.visitor.pressed(digit, now)
             case media.MediaTimeout() if leg.visitor is not None:
                 leg.visitor.fell_silent(now)
-            case media.Digit(digit=digit):
-                self.publish(facts.DigitPressed(leg=leg.id, digit=digit))
-                if leg is self._caller and self._attendant is not None:
-                    self._attendant.digit_pressed(digit)
+            case media.Digit(digit=digit, means=means):
+                self._pressed(leg, digit, means, now)
             case media.MediaTimeout(silent=silent):
                 self._silence.fell(leg, silent)
             case media.PortStats():
@@ -532,12 +552,15 @@ class Call:
             for leg in self.outgoing:
                 self.legs.release(leg, "no answer", Reason(protocol="Q.850", cause=19, text="No answer"))
             self._hunt.rang_out()
+        for leg in list(self.legs):
+            self._take_digits(leg, leg.keypad.tick(now), now, passed=False)
         self._finish_if_done(now)
         self.wake()
 
     def wake(self) -> None:
         """Ask to be called at the earliest of our times."""
-        times = [at for at in (self._hunt.until, self._linger_until) if at is not None]
+        keypads = (leg.keypad.deadline for leg in self.legs)
+        times = [at for at in (self._hunt.until, self._linger_until, *keypads) if at is not None]
         self._desk.wake(self, None if self._closed else min(times, default=None))
 
     # Small words -----------------------------------------------------------------------------------------------------

@@ -8,10 +8,11 @@ or a late offer on one leg is therefore never passed on to another.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
 
+from softswitch.calls.digits import Keypad
 from softswitch.ids import LegId
 from softswitch.media import negotiation
 from softswitch.media.engine import Address, Codec, MediaEngine, MediaSession, PortId, RoomId
@@ -118,6 +119,15 @@ class Media:
         if self.session is not None:
             self._apply(self.session)
 
+    @property
+    def events_agreed(self) -> bool:
+        """Whether the peer may send digits as RFC 4733 events."""
+        return self.session is not None and self.session.dtmf_receive is not None
+
+    def send_digits(self, digits: str) -> None:
+        """Press keys towards the peer, in the form that was agreed with it."""
+        self._engine.send_digits(self.port, digits)
+
     def close(self) -> None:
         self._engine.close_port(self.port)
 
@@ -176,6 +186,8 @@ class Leg:
     """Nothing comes from its peer, which was no fault when it was noticed: somebody held the call."""
     remote: str = ""
     """The address that its signalling comes from or goes to, numeric or a name."""
+    keypad: Keypad = field(default_factory=Keypad)
+    """Tells each of its digits once."""
     unheard: int = 0
     """Seconds since its answer in which we sent and nothing came; -1 when that is settled."""
     ended_as: str | None = None

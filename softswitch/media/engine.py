@@ -22,6 +22,7 @@ __all__ = [
     "File",
     "Gain",
     "Latched",
+    "Means",
     "MediaEngine",
     "MediaEvent",
     "MediaResumed",
@@ -63,6 +64,14 @@ class Codec(StrEnum):
 
     PCMU = "PCMU"
     PCMA = "PCMA"
+
+
+class Means(StrEnum):
+    """How a digit came: as an RFC 4733 event, in a SIP INFO request, as sound."""
+
+    EVENT = "event"
+    INFO = "info"
+    SOUND = "sound"
 
 
 class Track(StrEnum):
@@ -137,11 +146,12 @@ class Latched:
 
 @dataclass(frozen=True, slots=True)
 class Digit:
-    """One digit of RFC 4733, reported once, when it ends; ``duration`` in seconds."""
+    """One digit, reported once by each means that it comes by, when it ends; ``duration`` in seconds."""
 
     port: PortId
     digit: str
     duration: float
+    means: Means = Means.EVENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ __all__ = [
     "Identity",
     "Incoming",
     "Invite",
+    "KeyPressed",
     "MakeOffer",
     "OfferFailed",
     "Output",
@@ -284,6 +285,15 @@ class RemoteAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPressed:
+    """The peer told a digit by INFO; ``duration`` in seconds."""
+
+    session: SessionId
+    digit: str
+    duration: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OfferFailed:
     """Our ``MakeOffer`` was refused; the session goes on as it was. Glare (491) is retried by the session itself."""
 
@@ -302,7 +312,9 @@ class Ended:
     remote: bool = True
 
 
-SessionEvent = Incoming | Progress | Answered | Confirmed | RemoteOffer | RemoteAnswer | OfferFailed | Ended
+SessionEvent = (
+    Incoming | Progress | Answered | Confirmed | RemoteOffer | RemoteAnswer | KeyPressed | OfferFailed | Ended
+)
 
 
 # Registrations ------------------------------------------------------------------------------------------------------

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from softswitch.sip.info import BODIES
 from softswitch.sip.message import Request
 from softswitch.sip.parser import METHODS
 
 __all__ = ["ALLOW", "BODY", "SUPPORTED", "Refusal", "refusal"]
 
-ALLOWED: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "UPDATE", "PRACK")
+ALLOWED: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "UPDATE", "PRACK", "INFO")
 EXTENSIONS: Final = ("100rel", "timer")
 BODY: Final = "application/sdp"
 
@@ -30,6 +31,7 @@ _BODIES: Final = {
     "INVITE": frozenset({BODY}),
     "UPDATE": frozenset({BODY}),
     "PRACK": frozenset({BODY}),
+    "INFO": BODIES,
     "MESSAGE": frozenset({"text/plain"}),
 }
 _RANGES: Final = frozenset({BODY, "application/*", "*/*"})
@@ -48,6 +50,7 @@ _NOT_ALLOWED = Refusal(405, (("Allow", ALLOW),))
 _BAD_SCHEME = Refusal(416)
 _TOO_MANY_HOPS = Refusal(483)
 _BAD_BODY = Refusal(415, (("Accept", BODY),))
+_BAD_INFO = Refusal(415, (("Accept", ", ".join(sorted(BODIES))),))
 _BAD_ENCODING = Refusal(415, (("Accept-Encoding", "identity"),))
 _NOT_ACCEPTABLE = Refusal(406)
 
@@ -93,4 +96,4 @@ def _bad_body(request: Request) -> Refusal | None:
     disposition = (request.headers.get("Content-Disposition") or "").lower()
     if "handling=optional" in disposition.replace(" ", ""):
         return None
-    return _BAD_BODY
+    return _BAD_INFO if request.method == "INFO" else _BAD_BODY

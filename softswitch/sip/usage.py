@@ -12,7 +12,8 @@ from typing import Literal
 
 from softswitch.sip.dialog import Dialog
 from softswitch.sip.dialog_client import DialogClient
-from softswitch.sip.events import Cause, Confirmed, Flow, OfferFailed, Reason, RemoteAnswer, RemoteOffer
+from softswitch.sip.events import Cause, Confirmed, Flow, KeyPressed, OfferFailed, Reason, RemoteAnswer, RemoteOffer
+from softswitch.sip.info import key_in
 from softswitch.sip.message import Request, Response
 from softswitch.sip.offers import OfferAnswer
 from softswitch.sip.policy import ALLOW, BODY
@@ -119,9 +120,19 @@ class Usage(DialogClient):
                 return out + self._receive_update(key, request, now)
             case "PRACK":
                 return out + self.session.prack_arrived(self, key, request, now)
+            case "INFO":
+                return out + self._receive_info(key, request, now)
             case "OPTIONS":
                 return out + self._reply(key, request, 200, now, ("Allow", ALLOW), ("Accept", BODY))
         return out + self._reply(key, request, 405, now, ("Allow", ALLOW))
+
+    def _receive_info(self, key: TransactionKey, request: Request, now: float) -> list[Action]:
+        """Take a digit. Who sends INFO without a body asks whether the dialog is there (RFC 6086 section 8.1)."""
+        pressed = key_in(request.content_type or "", request.body) if request.body else None
+        if pressed is None:
+            return self._reply(key, request, 200 if not request.body else 400, now)
+        told = KeyPressed(session=self.session.id, digit=pressed.digit, duration=pressed.duration)
+        return [*self._reply(key, request, 200, now), told]
 
     def receive_ack(self, request: Request, now: float) -> list[Action]:
         waiting = self._unacknowledged

@@ -146,6 +146,11 @@ class Phone(Handset):
         self.direction = direction
         self._in_dialog(how, body=self._sdp(zero=zero))
 
+    def tell(self, digit: str, content_type: str = "application/dtmf-relay") -> None:
+        """Press a key and send it by INFO."""
+        body = f"Signal={digit}\r\nDuration=160\r\n" if content_type.endswith("relay") else digit
+        self._in_dialog("INFO", body=body, extra=[f"Content-Type: {content_type}"])
+
     def resume(self, *, how: str = "INVITE") -> None:
         self.direction = "sendrecv"
         self._in_dialog(how, body=self._sdp())

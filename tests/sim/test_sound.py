@@ -80,6 +80,49 @@ def test_a_digit_reaches_the_other_side_once_and_the_timeline():
     assert [e.digit for e in office.events if type(e).__name__ == "DigitPressed"] == ["5"]
 
 
+def test_a_digit_told_by_info_reaches_the_other_side_as_an_event_and_is_told_once():
+    office = VirtualOffice(sound=True)
+    anna, boris = office.phone("101", tone=440), office.phone("102", tone=880)
+    anna.call("102")
+    office.run(3)
+    for digit, content_type in (("5", "application/dtmf-relay"), ("#", "application/dtmf")):
+        anna.tell(digit, content_type)
+        office.run(1)
+        assert anna.last("INFO").status == 200
+    assert boris.digits_heard == ["5", "#"]
+    assert [e.digit for e in office.told(DigitPressed)] == ["5", "#"]
+
+
+def test_a_telephone_that_sends_a_digit_both_as_event_and_by_info_presses_it_once():
+    office = VirtualOffice(sound=True)
+    anna, boris = office.phone("101", tone=440), office.phone("102", tone=880)
+    anna.call("102")
+    office.run(3)
+    for digit in "112":
+        anna.tell(digit)
+        anna.press(digit)
+        office.run(0.3)
+    office.run(2)
+    assert boris.digits_heard == ["1", "1", "2"]
+    assert [e.digit for e in office.told(DigitPressed)] == ["1", "1", "2"]
+
+
+def test_an_info_that_names_no_digit_is_refused_and_changes_nothing():
+    office = VirtualOffice(sound=True)
+    anna, boris = office.phone("101", tone=440), office.phone("102", tone=880)
+    anna.call("102")
+    office.run(3)
+    for content_type, digit, status in (
+        ("application/dtmf-relay", "55", 400),
+        ("application/vnd.example", "5", 415),
+    ):
+        anna.tell(digit, content_type)
+        office.run(1)
+        assert anna.last("INFO").status == status
+    assert boris.digits_heard == []
+    assert anna.talking
+
+
 def test_a_telephone_whose_power_fails_is_found_out_by_its_silence():
     office = VirtualOffice(sound=True, media_timeout=10.0)
     anna, boris = office.phone("101", tone=440), office.phone("102", tone=880)

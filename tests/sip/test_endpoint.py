@@ -39,7 +39,7 @@ def options(phone: Script, switch: Switch, **more: str) -> int:
         ("PRACK", {}, 481),
         ("BYE", {"To": f"<sip:x@{REALM}>;tag=gone"}, 481),
         ("INVITE", {"To": f"<sip:x@{REALM}>;tag=gone"}, 481),
-        ("INFO", {}, 405),
+        ("INFO", {}, 481),
         ("MESSAGE", {}, 405),
         ("SUBSCRIBE", {}, 405),
         ("REFER", {}, 405),
@@ -73,12 +73,14 @@ def test_the_checks_of_rfc_3261_section_8_2(method: str, more: dict[str, str], s
     assert not switch.events
 
 
-@pytest.mark.parametrize(("method", "header"), [("FROBNICATE", "Allow"), ("INFO", "Allow")])
+@pytest.mark.parametrize(("method", "header"), [("FROBNICATE", "Allow"), ("REFER", "Allow")])
 def test_a_refused_method_is_told_what_is_allowed(method: str, header: str) -> None:
     net, switch, phone = office()
     phone.say(phone.request(method, switch), switch)
     net.run(0.1)
-    assert phone.responses()[0].headers.get(header) == "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, PRACK"
+    assert (
+        phone.responses()[0].headers.get(header) == "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, PRACK, INFO"
+    )
 
 
 def test_420_names_what_is_not_supported_and_nothing_else() -> None:
