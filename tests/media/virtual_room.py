@@ -167,7 +167,9 @@ class Room:
         by_port = {phone.port: phone for phone in self.phones}
         for port, local, _remote, data in self.engine.step(self.now):
             if local[1] % 2:
-                by_port[port].reports.append(data)
+                # Who has left the room is told goodbye.
+                if port in by_port:
+                    by_port[port].reports.append(data)
                 continue
             packet = parse(data)
             assert isinstance(packet, Packet)
