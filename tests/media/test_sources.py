@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softswitch.media.engine import Latched, MediaResumed, MediaTimeout, PortClosed
+from softswitch.media import kernels
+from softswitch.media.engine import Latched, MediaResumed, MediaTimeout, PortClosed, Track
 from softswitch.rtp.packet import Packet
 from softswitch.rtp.rtcp import Report
-from tests.media.virtual_room import Phone, Room
+from tests.media.virtual_room import FRAME, Phone, Room, level, sine
 
 NAT, THIEF = ("203.0.113.9", 61_000), ("198.51.100.66", 6666)
 
@@ -74,6 +75,25 @@ def test_a_spoofed_stream_reaches_nobody_and_is_counted() -> None:
         room.run(0.02)
     assert b.packets == []
     assert stats(room, a).stats.bad_source == 50
+
+
+def test_a_tone_injected_with_the_right_ssrc_and_numbers_is_neither_heard_nor_recorded() -> None:
+    # Who sees the packets on their way knows SSRC, sequence and timestamp, but cannot send from the phone's address.
+    room, a, b = pair()
+    recording = room.engine.record(room.room, {Track.LEFT: [a.port], Track.RIGHT: [b.port]}, Path("/nonexistent/x.wav"))
+    room.run(0.5)
+    for _ in range(100):
+        tone = kernels.encode(0, sine(1000.0, FRAME, 0, 30_000.0).tobytes())
+        for ahead in range(3):
+            spoofed = Packet(0, (a.sequence + ahead) % 65_536, (a.timestamp + 160 * ahead) % (1 << 32), a.ssrc, tone)
+            room.engine.receive(a.port, bytes(spoofed), THIEF, room.now)
+        room.run(0.02)
+    room.engine.stop_recording(recording)
+    room.run(0.1)
+    assert b.level(1000.0, 1.5) < -60
+    assert abs(b.level(440.0, 1.5)) < 1
+    assert level(room.engine.recorded(recording)[Track.LEFT][5000:18_000], 1000.0) < -60
+    assert stats(room, a).stats.bad_source == 300
 
 
 def test_an_attacker_before_the_first_packet_is_sent_nothing_but_by_the_rule() -> None:

@@ -21,6 +21,20 @@ def test_a_lost_ack_ends_the_call_after_64_t1():
     assert office.settled()
 
 
+def test_offers_that_nobody_acknowledges_give_their_ports_back():
+    # 64*T1 = 32 s, and five seconds to clean up.
+    office = VirtualOffice()
+    callers = [office.phone(name, acks=False) for name in ("101", "102")]
+    for caller, called in zip(callers, ("103", "104"), strict=True):
+        office.phone(called)
+        caller.call(called)
+    office.run(3)
+    assert len(office.engine.open_ports) == 4
+    office.run(34)
+    assert not office.engine.open_ports
+    assert office.settled()
+
+
 def test_a_lost_bye_is_repeated_until_it_arrives():
     office = VirtualOffice()
     anna, boris = office.phone("101"), office.phone("102")
