@@ -472,11 +472,12 @@ class Call:
             self._recording.follow((*self.sides, *self._guests))
 
     def replace(self, former: Leg, heir: Leg) -> None:
-        """Let a visitor's leg talk in place of a side's, which is released; the other side notices nothing."""
+        """Let a visitor's leg talk in place of a side's, which is released; the other side notices nothing.
+
+        Its digits go on to reach nobody until ``Media.pass_digits``.
+        """
         assert former in self.sides
         heir.role, heir.visitor = former.role, None
-        if heir.media is not None:
-            heir.media.pass_digits()
         self.legs.add(heir)
         self._desk.adopt(self, heir.session)
         self._guests.remove(heir)

@@ -56,6 +56,9 @@ __all__ = ["Policy", "Supervision", "Wish"]
 ELSEWHERE = Reason(protocol="SIP", cause=200, text="Call completed elsewhere")
 OVER = Reason(protocol="SIP", cause=200, text="Conversation over")
 
+KEY_TAIL = 0.5
+"""Seconds after which no packet of a pressed key is under way any more (RFC 4733 section 2.5.1.4 repeats its end)."""
+
 LOUDEST, QUIETEST, STEP = 4.0, 0.125, 2.0**0.5
 """Bounds of a supervisor's volume, and one press of a key: 3 dB."""
 
@@ -113,6 +116,8 @@ class Supervision:
         self._said = Direction.SENDRECV
         self._volume = 1.0
         self._ring_until: float | None = None
+        self._keys_from = now
+        self._heir: Leg | None = None
 
     # Beginning -------------------------------------------------------------------------------------------------------
 
@@ -147,6 +152,7 @@ class Supervision:
             self._attach(call)
         leg = self._new_leg(f"person:{self.wish.supervisor}")
         leg.session = incoming.session
+        self._desk.adopt(self, leg.session)
         try:
             leg.media = self._place.open_media(leg, incoming.flow.remote[0])
         except NotPossible as error:
@@ -211,7 +217,9 @@ class Supervision:
         leg.volume = 1.0
         call.replace(former, leg)
         self.leg = self.call = None
+        self._heir = leg
         self._close()
+        self._desk.wake(self, now + KEY_TAIL)
 
     def stop(self, now: float, cause: str = "stopped") -> None:
         """End it from our side; the conversation goes on."""
@@ -250,7 +258,7 @@ class Supervision:
             self._nobody("the conversation is over")
 
     def pressed(self, digit: str, now: float) -> None:
-        key = self._office.keys.get(digit)
+        key = self._office.keys.get(digit) if now >= self._keys_from else None
         match key:
             case None:
                 return
@@ -343,7 +351,6 @@ class Supervision:
                 self._nobody("no telephone answered")
             return
         self._leave(now, str(event.cause), remote=event.remote)
-        self.leg = None
         self._close()
 
     # Where it stands -------------------------------------------------------------------------------------------------
@@ -464,6 +471,7 @@ class Supervision:
             if leg.media is not None and leg.state is not LegState.ENDED:
                 leg.media.close()  # it stood in the lobby
             self.leg = leg = heir
+            self._keys_from = now + KEY_TAIL  # the key that moved it is repeated to the new port
         if leg.media is None or leg.state is LegState.ENDED:
             self._settle()  # the conversation ended meanwhile
             return
@@ -490,6 +498,11 @@ class Supervision:
     # Small words -----------------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
+        if self._heir is not None:
+            if self._heir.state is not LegState.ENDED and self._heir.media is not None:
+                self._heir.media.pass_digits()
+            self._heir = None
+            self._desk.closed(self)
         if self._ring_until is not None and now >= self._ring_until:
             for leg in self._ringing.values():
                 self._release_ringing(leg, "no answer", Reason(protocol="Q.850", cause=19, text="No answer"))
@@ -637,4 +650,5 @@ class Supervision:
                 leg.media.close()  # it stood in the lobby
         if self._room is not None:
             self._desk.engine.close_room(self._room)
-        self._desk.closed(self)
+        if self._heir is None:
+            self._desk.closed(self)

@@ -279,7 +279,7 @@ def test_taking_over_leaves_the_head_with_the_customer_and_releases_the_employee
     office.run(1.5)
     requests = len(requests_of(office.customer))
     assert office.take_over() is None
-    office.run(0.5)
+    office.run(0.7)
     assert office.anna.idle
     office.listen_for()
     assert hears(office.customer, SUPERVISOR)
