@@ -81,6 +81,26 @@ class Commands(Protocol):
         """End a token. Raises NoSuch."""
         ...
 
+    async def supervise(self, employee: str, supervisor: str, mode: str, follow: bool) -> None:
+        """Ring the supervisor's telephones, or change the mode. Raises NoSuch, NotPermitted and NotPossible."""
+        ...
+
+    async def take_over(self, employee: str, supervisor: str) -> None:
+        """Let the supervisor talk in the employee's place. Raises NoSuch, NotPermitted and NotPossible."""
+        ...
+
+    async def leave(self, supervisor: str) -> None:
+        """End what somebody supervises. Raises NoSuch."""
+        ...
+
+    async def ask_help(self, employee: str, whom: str) -> None:
+        """Ring a colleague ("105") or a group ("group:sales") as the employee's prompter. Raises as supervise."""
+        ...
+
+    async def end_help(self, employee: str) -> None:
+        """End the help that an employee has. Raises NoSuch."""
+        ...
+
     def events(self, since: int | None) -> AsyncIterator[EventRow]:
         """Yield events as they happen; with ``since``, first those of the journal with a higher number."""
         ...
@@ -121,6 +141,8 @@ class Failure:
 
 
 _LANGUAGE = Parameter(str, 'language of the sentences: "en" or "ru"', "en")
+_EMPLOYEE = Parameter(str, "extension of whose conversation it is about", required=True)
+_SUPERVISOR = Parameter(str, "extension of the supervisor", required=True)
 _CONVERSATION = Parameter(str, "id of the conversation, or its beginning", required=True)
 _EXTENSION = Parameter(str, "extension of the person", required=True)
 _TOKEN = Parameter(str, "name of the token", required=True)
@@ -175,6 +197,37 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             "end a token",
             {"extension": _EXTENSION, "name": _TOKEN},
             call=lambda on, extension, name: on.token_revoke(extension, name),
+        ),
+        "supervise": Command(
+            "stand beside somebody's conversation",
+            {
+                "employee": _EMPLOYEE,
+                "supervisor": _SUPERVISOR,
+                "mode": Parameter(str, '"listen", "whisper", "whisper to customer" or "barge"', "listen"),
+                "follow": Parameter(bool, "stay for the employee's next conversations", False),
+            },
+            call=lambda on, employee, supervisor, mode, follow: on.supervise(employee, supervisor, mode, follow),
+        ),
+        "take_over": Command(
+            "talk in somebody's place",
+            {"employee": _EMPLOYEE, "supervisor": _SUPERVISOR},
+            call=lambda on, employee, supervisor: on.take_over(employee, supervisor),
+        ),
+        "leave": Command(
+            "end what somebody supervises",
+            {"supervisor": _SUPERVISOR},
+            call=lambda on, supervisor: on.leave(supervisor),
+        ),
+        "ask_help": Command(
+            "ask a colleague to prompt",
+            {
+                "employee": _EMPLOYEE,
+                "whom": Parameter(str, 'extension of the colleague, or "group:sales"', required=True),
+            },
+            call=lambda on, employee, whom: on.ask_help(employee, whom),
+        ),
+        "end_help": Command(
+            "end somebody's help", {"employee": _EMPLOYEE}, call=lambda on, employee: on.end_help(employee)
         ),
         "stop": Command("stop in an orderly way", {}, call=lambda on: on.stop()),
         "events": Command(

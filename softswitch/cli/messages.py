@@ -44,6 +44,24 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Ход разговора ID (достаточно начала).",
     ),
     "help.trace": ("The SIP ladder of the conversation ID.", "SIP-лестница разговора ID."),
+    "help.listen": (
+        "Listen to the conversation of EXTENSION; nobody hears who listens.",
+        "Слушать разговор EXTENSION; слушающего никто не слышит.",
+    ),
+    "help.whisper": (
+        "Listen, and be heard by EXTENSION alone.",
+        "Слушать и подсказывать; слышит только EXTENSION.",
+    ),
+    "help.barge": ("Join the conversation of EXTENSION: both hear it.", "Вступить в разговор EXTENSION: слышат оба."),
+    "help.takeover": (
+        "Talk in the place of EXTENSION, who is released.",
+        "Вести разговор вместо EXTENSION, отключив его.",
+    ),
+    "help.leave": ("End what somebody supervises.", "Закончить наблюдение."),
+    "help.prompt": (
+        "Ask a colleague to prompt EXTENSION, or end the help.",
+        "Попросить коллегу подсказать EXTENSION или закончить помощь.",
+    ),
     "help.rebuild": (
         "Compute all records anew from the journal, also while the switch runs.",
         "Пересчитать все записи о разговорах по журналу, можно и при работающей станции.",
@@ -74,6 +92,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "option.account": ("Only for this account.", "Только для этого имени."),
     "option.finished": ("How many finished calls to add.", "Сколько прошедших разговоров добавить."),
     "option.follow": ("Go on and print what happens.", "Не выходить и печатать происходящее."),
+    "option.as": ("Who supervises: that one's telephone rings.", "Кто наблюдает: звонит его телефон."),
+    "option.stay": ("Stay for the next conversations too.", "Остаться и на следующие разговоры."),
+    "option.customer": ("Be heard by the customer alone.", "Пусть слышит только клиент."),
+    "option.by": ("Who is asked; of a group, everybody who is free.", "Кого просим; из группы — всех свободных."),
+    "option.end": ("End the help.", "Закончить помощь."),
     "option.messages": ("Print the whole SIP messages too.", "Печатать и сами SIP-сообщения."),
     "option.file": ("Read this file from now on.", "Отныне читать этот файл."),
     # Failures.
@@ -169,6 +192,15 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{unread} events were written by a newer version and are left as they are",
         "событий от более новой версии, оставленных как есть: {unread}",
     ),
+    "supervising": (
+        "the telephone of {supervisor} goes to the conversation of {employee}",
+        "телефон {supervisor} подключается к разговору {employee}",
+    ),
+    "taken_over": ("{supervisor} talks in the place of {employee}", "{supervisor} ведёт разговор вместо {employee}"),
+    "left": ("{supervisor} supervises nobody any more", "{supervisor} больше не наблюдает"),
+    "help_asked": ("asked to prompt {employee}: {whom}", "подсказать {employee} просят: {whom}"),
+    "help_ended": ("{employee} has no prompter any more", "{employee}: помощь окончена"),
+    "prompt.usage": ("give --by EXTENSION, or --end", "укажите --by НОМЕР или --end"),
     "no_calls": ("no calls", "разговоров нет"),
     "offline": ("the switch is not running; from the database:", "станция не запущена; из базы данных:"),
     "following": ("what happens from now on (end with Ctrl-C):", "что происходит (закончить: Ctrl-C):"),

@@ -113,7 +113,13 @@ def calls(terminal: Terminal, rows: Sequence[CallRow]) -> None:
             terminal.word("result", row["result"]),
         )
         texts = [Text(printable(cell)) for cell in cells]
-        texts[2] = Text(terminal.word("state", row["state"]), _STYLES.get(row["state"], ""))
+        beside = [
+            leg["party"].removeprefix("person:")
+            for leg in row["legs"]
+            if leg["role"] in ("supervisor", "prompter") and leg["state"] == "talking"
+        ]
+        state = " + ".join((terminal.word("state", row["state"]), *map(printable, beside)))
+        texts[2] = Text(state, _STYLES.get(row["state"], ""))
         table.add_row(*texts)
     terminal.console().print(table)
 

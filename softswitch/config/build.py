@@ -15,6 +15,7 @@ from softswitch.config.schema import SwitchTable
 from softswitch.config.settings import RecordingOptions, RtpOptions, Settings, SipOptions, SwitchOptions, WebOptions
 from softswitch.config.tables import Tables
 from softswitch.config.values import Wrong
+from softswitch.dialplan.codes import KEYS, Codes
 from softswitch.dialplan.routes import Inbound, Outbound, Plan, Trunk
 from softswitch.directory.accounts import Account, ha1
 from softswitch.directory.people import Directory, Group, Person
@@ -78,6 +79,8 @@ class Builder:
             plan=self._plan(tables.switch),
             accounts=MappingProxyType(accounts),
             web=self._web(),
+            codes=self._codes(),
+            keys=KEYS if tables.codes is None or tables.codes.keys is None else tables.codes.keys,
         )
 
     def _web(self) -> WebOptions | None:
@@ -86,6 +89,12 @@ class Builder:
             return None
         host, port = table.listen
         return WebOptions(host=host, port=port, origin=table.origin, proxies=table.proxies)
+
+    def _codes(self) -> Codes:
+        table = self._tables.codes
+        if table is None:
+            return Codes()
+        return Codes(listen=table.listen, whisper=table.whisper, barge=table.barge, help=table.help)
 
     def _switch(self) -> SwitchOptions | None:
         table = self._tables.switch

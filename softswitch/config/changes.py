@@ -57,6 +57,7 @@ class _Diff:
         for table in ("switch", "sip", "rtp", "recording"):
             self._fields(table, _plain(getattr(old, table)), _plain(getattr(new, table)))
         self._web(old.web, new.web)
+        self._fields("codes", {**_plain(old.codes), "keys": old.keys}, {**_plain(new.codes), "keys": new.keys})
         for name in ("country", "area"):
             self._fields("switch", {name: getattr(old.plan, name)}, {name: getattr(new.plan, name)})
         self._things("people", old.directory.people, new.directory.people, lambda one: one.name)

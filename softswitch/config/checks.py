@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from softswitch.config.faults import Complaints
 from softswitch.config.positions import Path
 from softswitch.config.schema import (
+    CodesTable,
     GroupTable,
     InboundTable,
     OutboundTable,
@@ -24,7 +25,7 @@ from softswitch.config.words import shown
 from softswitch.dialplan import patterns
 from softswitch.directory.people import Role
 
-__all__ = ["addresses", "check_heads", "check_numbers", "check_sockets", "check_trunks", "check_web"]
+__all__ = ["addresses", "check_codes", "check_heads", "check_numbers", "check_sockets", "check_trunks", "check_web"]
 
 PORTS_PER_CALL = 4
 """RTP and RTCP of two legs."""
@@ -68,6 +69,26 @@ def check_web(web: WebTable | None, sip: SipTable | None, to: Complaints) -> Non
         to.warn(("web", "listen"), "privileged", found, port=one.port)
     if not ipaddress.ip_address(one.host).is_loopback and not (web.origin or "").startswith("https:"):
         to.warn(("web", "listen"), "web_clear", found)
+
+
+def check_codes(codes: CodesTable | None, outbound: Mapping[int, OutboundTable], to: Complaints) -> None:
+    """Find feature codes that cannot be told apart, from each other or from numbers that people dial."""
+    if codes is None:
+        return
+    known: dict[str, str] = {}
+    # What the file says is what is wrong, not our defaults that it clashes with.
+    for name in sorted(("listen", "whisper", "barge", "help"), key=lambda one: one in codes.model_fields_set):
+        code = getattr(codes, name)
+        if not code:
+            continue
+        other = next((one for one, said in known.items() if code.startswith(said) or said.startswith(code)), None)
+        if other is not None:
+            to.add(("codes", name), "same_code", code, other=other, taken=shown(known[other]))
+        known[name] = code
+        taken = next((at for at, rule in outbound.items() if rule.number.startswith(code)), None)
+        if taken is not None:
+            line = to.line(("outbound", taken))
+            to.add(("codes", name), "code_taken", code, number=shown(outbound[taken].number), line=line)
 
 
 def check_trunks(trunks: Mapping[str, TrunkTable], to: Complaints) -> None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import ipaddress
 import re
 import zoneinfo
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, ValidationInfo
@@ -22,6 +23,7 @@ from softswitch.config.settings import Listener, Network
 from softswitch.config.values import Wrong
 from softswitch.config.words import nearest
 from softswitch.dialplan import numbers, patterns
+from softswitch.dialplan.codes import KEYS
 from softswitch.directory.people import Role
 from softswitch.media.engine import Codec
 
@@ -289,6 +291,24 @@ def _questions(value: str) -> float | Wrong | None:
     return None if value == "off" else values.within(5.0, 3600.0)(value)
 
 
+def _code(value: str) -> str | Wrong:
+    return value if not value or re.fullmatch(r"[*#][0-9*#]{1,7}", value) else Wrong("not_a", {"noun": "code"})
+
+
+def _keys(value: Any) -> Mapping[str, str]:
+    """Accept { 4 = "listen", … }: what each key does."""
+    if not isinstance(value, dict):
+        raise Refused(Wrong("not_table", {"noun": "keys"}))
+    known = sorted(set(KEYS.values()))
+    for key, word in value.items():
+        if not re.fullmatch(r"[0-9*#]", key):
+            raise Refused(Wrong("no_key", {"name": key[:20], "noun": "keys"}, at=(key,)))
+        if word not in known:
+            near = quoted(nearest(word, known)) if isinstance(word, str) else None
+            raise Refused(Wrong("not_a", {"noun": "key_word", "nearest": near, "known": known}, at=(key,)))
+    return MappingProxyType(dict(value))
+
+
 # Kinds that look around ----------------------------------------------------------------------------------------------
 
 
@@ -395,6 +415,8 @@ Origin = Annotated[str, parsed(values.origin), Noun("origin")]
 TransportWord = Annotated[Literal["udp", "tcp"], parsed(choice("transport", "udp", "tcp")), Noun("transport")]
 What = Annotated[Literal["all", "none"], parsed(choice("what", "all", "none")), Noun("what")]
 RoleWord = Annotated[Role, parsed(_role), Noun("role")]
+Code = Annotated[str, parsed(_code), Noun("code")]
+Keys = Annotated[Mapping[str, str], PlainValidator(_keys), Noun("keys")]
 NumberPattern = Annotated[str, parsed(_pattern), Noun("pattern")]
 E164 = Annotated[str, parsed(_e164), Noun("e164")]
 Password = Annotated[PasswordSource, PlainValidator(password_source), Noun("password")]

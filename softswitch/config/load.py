@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from softswitch.config.build import Builder
-from softswitch.config.checks import check_heads, check_numbers, check_sockets, check_trunks, check_web
+from softswitch.config.checks import check_codes, check_heads, check_numbers, check_sockets, check_trunks, check_web
 from softswitch.config.faults import Complaints
 from softswitch.config.positions import Place, find_duplicate
 from softswitch.config.settings import Language, Settings
@@ -73,6 +73,7 @@ def load(
         raise ConfigError(to.sorted)
     tables = Tables(raw, to)
     check_sockets(tables.sip, tables.rtp, tables.recording, to)
+    check_codes(tables.codes, tables.outbound, to)
     check_web(tables.web, tables.sip, to)
     check_trunks(tables.trunks, to)
     check_heads(tables.people, tables.groups, to)

@@ -18,6 +18,7 @@ from softswitch.media.engine import Codec
 __all__ = [
     "TABLES",
     "AccountTable",
+    "CodesTable",
     "GroupTable",
     "InboundTable",
     "OutboundTable",
@@ -147,6 +148,26 @@ class WebTable(Table):
     )
 
 
+class CodesTable(Table):
+    header: ClassVar[str] = "[codes]"
+    about: ClassVar[str] = (
+        "What people dial, with an extension behind it, and what they press while they supervise. "
+        '"" switches a code off.'
+    )
+
+    listen: kinds.Code = Field("*41", description="Listen to a colleague; nobody hears who listens.")
+    whisper: kinds.Code = Field("*42", description="Listen, and be heard by the colleague alone.")
+    barge: kinds.Code = Field("*43", description="Join the conversation: both hear it.")
+    help: kinds.Code = Field(
+        "*44", description="During a conversation: ask a colleague to prompt; without an extension, end the help."
+    )
+    keys: kinds.Keys | None = Field(
+        None,
+        description='Keys of whoever supervises: 3 "whisper to customer", 4 "listen", 5 "whisper", 6 "barge", '
+        '7 "take over", 8 "quieter", 9 "louder" and # "next" (conversation) unless you write others.',
+    )
+
+
 class PersonTable(Table):
     header: ClassVar[str] = "[people.101]"
     about: ClassVar[str] = (
@@ -242,6 +263,7 @@ TABLES: tuple[type[Table], ...] = (
     RtpTable,
     RecordingTable,
     WebTable,
+    CodesTable,
     PersonTable,
     GroupTable,
     TrunkTable,

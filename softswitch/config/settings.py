@@ -12,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
+from softswitch.dialplan.codes import KEYS, Codes
 from softswitch.dialplan.routes import Plan
 from softswitch.directory.accounts import Account
 from softswitch.directory.people import Directory
@@ -132,3 +133,5 @@ class Settings:
     plan: Plan
     accounts: Mapping[str, Account]
     web: WebOptions | None = None
+    codes: Codes = Codes()
+    keys: Mapping[str, str] = field(default_factory=lambda: KEYS)

@@ -12,6 +12,7 @@ from softswitch.config.faults import Complaints
 from softswitch.config.kinds import EXTENSION, SHORT_NAME, Names, quoted
 from softswitch.config.positions import Path
 from softswitch.config.schema import (
+    CodesTable,
     GroupTable,
     InboundTable,
     OutboundTable,
@@ -29,7 +30,7 @@ __all__ = ["Tables"]
 
 M = TypeVar("M", bound=Table)
 
-KNOWN = ("switch", "sip", "rtp", "recording", "web", "people", "groups", "trunks", "inbound", "outbound")
+KNOWN = ("switch", "sip", "rtp", "recording", "web", "codes", "people", "groups", "trunks", "inbound", "outbound")
 
 
 class Tables:
@@ -48,6 +49,7 @@ class Tables:
         self.rtp = self._table(("rtp",), raw.get("rtp", {}), RtpTable)
         self.recording = self._table(("recording",), raw.get("recording", {}), RecordingTable)
         self.web = self._table(("web",), raw.get("web"), WebTable)
+        self.codes = self._table(("codes",), raw.get("codes", {}), CodesTable)
         self.people = self._named("people", PersonTable)
         self.groups = self._named("groups", GroupTable)
         self.trunks = self._named("trunks", TrunkTable)

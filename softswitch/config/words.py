@@ -98,6 +98,15 @@ REASONS: dict[str, tuple[str, str]] = {
         '{found} is also an address of trunk "{other}": its calls could be of either',
         "{found} — адрес и транка «{other}»: неясно, чей вызов",
     ),
+    "same_code": (
+        "{found} cannot be told from codes.{other} {taken}: what is dialled begins alike",
+        "{found} не отличить от codes.{other} {taken}: набор начинается одинаково",
+    ),
+    "code_taken": (
+        "{found} hides the outbound number {number} of line {line}",
+        "{found} закрывает исходящий номер {number} из строки {line}",
+    ),
+    "no_key": ('a telephone has no key "{name}"', "на телефоне нет клавиши «{name}»"),
     # Passwords.
     "no_env": ("the environment variable {name} is not set", "переменная окружения {name} не задана"),
     "env_empty": ("the environment variable {name} is empty", "переменная окружения {name} пуста"),
@@ -216,6 +225,9 @@ NOUNS: dict[str, tuple[str, str, str]] = {
     "digest": ("a digest hash", "хеш пароля", '"SHA-256" or "MD5"'),
     "codec": ("a codec of this version", "кодек этой версии", '"PCMA" or "PCMU"'),
     "what": ("what to record", "что записывать", '"all" or "none"'),
+    "code": ("a feature code", "код услуги", '"*41", or "" for none'),
+    "keys": ("a table of keys", "таблица клавиш", '{ 4 = "listen", 5 = "whisper" }'),
+    "key_word": ("what a key does", "действие клавиши", '"listen", "whisper" or "barge"'),
     "extension": ("an extension", "внутренний номер", "2 to 8 digits"),
     "name": ("a short name", "короткое имя", "letters, digits, - and _"),
     "e164": ("an international number", "международный номер", '"+74951234567"'),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,9 +26,13 @@ from softswitch.api.views import (
     TokenView,
     TrunkRow,
 )
+from softswitch.calls.control import Control
+from softswitch.calls.modes import Mode
+from softswitch.calls.supervision import Wish
 from softswitch.config.settings import Language
-from softswitch.errors import NoSuch
+from softswitch.errors import NoSuch, NotPossible
 from softswitch.sip.bans import Ban
+from softswitch.sip.events import PutOnWire
 from softswitch.switch.ground import port_pairs
 
 if TYPE_CHECKING:
@@ -176,6 +180,29 @@ class SwitchCommands:
 
     async def token_revoke(self, extension: str, name: str) -> None:
         await self._switch.login.revoke_token(extension, name, CONSOLE)
+
+    async def supervise(self, employee: str, supervisor: str, mode: str, follow: bool) -> None:
+        known = [str(one) for one in Mode if one is not Mode.PROMPT]
+        if mode not in known:
+            raise NotPossible(f"there is no mode {mode!r}, only {', '.join(known)}")
+        wish = Wish(supervisor=supervisor, employee=employee, mode=Mode(mode), via="cli", follow=follow)
+        self._order(lambda control, now: control.supervise(wish, now))
+
+    async def take_over(self, employee: str, supervisor: str) -> None:
+        self._order(lambda control, now: control.take_over(supervisor, employee, now))
+
+    async def leave(self, supervisor: str) -> None:
+        self._order(lambda control, now: control.stop_supervising(supervisor, now))
+
+    async def ask_help(self, employee: str, whom: str) -> None:
+        self._order(lambda control, now: control.ask_help(employee, whom, "cli", now))
+
+    async def end_help(self, employee: str) -> None:
+        self._order(lambda control, now: control.end_help(employee, now))
+
+    def _order(self, order: Callable[[Control, float], list[PutOnWire]]) -> None:
+        switch = self._switch
+        switch.shell.carry_out(order(switch.control, switch.clock.now()))
 
     async def stop(self) -> None:
         self._switch.request_stop()

@@ -417,6 +417,9 @@ class Switch:
             media_timeout=settings.rtp.timeout,
             music=File(settings.switch.music or self._music, loop=True),
             tones=tones_of(settings.switch.country),
+            language=settings.switch.language,
+            codes=settings.codes,
+            keys=settings.keys,
         )
 
     def _prepare_login(self, undo: contextlib.AsyncExitStack) -> None:

@@ -28,7 +28,7 @@ from softswitch.api.views import (
     TokenRow,
     TokenView,
 )
-from softswitch.errors import ConfigError, NoSuch, NotPossible, Problem
+from softswitch.errors import ConfigError, NoSuch, NotPermitted, NotPossible, Problem
 
 T = TypeVar("T")
 
@@ -222,6 +222,23 @@ class Switchboard:
     async def token_revoke(self, extension: str, name: str) -> None:
         if name != "crm":
             raise NoSuch("token", name)
+
+    async def supervise(self, employee: str, supervisor: str, mode: str, follow: bool) -> None:
+        self.asked.append(("supervise", employee, supervisor, mode, follow))
+        if supervisor == "102":
+            raise NotPermitted("employees may do this only with their own conversations")
+
+    async def take_over(self, employee: str, supervisor: str) -> None:
+        self.asked.append(("take_over", employee, supervisor))
+
+    async def leave(self, supervisor: str) -> None:
+        self.asked.append(("leave", supervisor))
+
+    async def ask_help(self, employee: str, whom: str) -> None:
+        self.asked.append(("ask_help", employee, whom))
+
+    async def end_help(self, employee: str) -> None:
+        self.asked.append(("end_help", employee))
 
     def _known(self, extension: str) -> None:
         if extension not in {row["extension"] for row in PEOPLE}:

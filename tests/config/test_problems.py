@@ -83,7 +83,7 @@ ONE = {
     "a key outside of tables": (
         'language = "ru"\n' + HEAD,
         "1:1 language: unknown key "
-        "(known here: switch, sip, rtp, recording, web, people, groups, trunks, inbound, outbound)",
+        "(known here: switch, sip, rtp, recording, web, codes, people, groups, trunks, inbound, outbound)",
     ),
     "a table of the future": (HEAD + "[queues.sales]\n", "7:1 queues: this version has no queues yet"),
     "registration with a provider": (
@@ -404,6 +404,28 @@ ONE = {
     "a destination of the future": (
         HEAD + '[[inbound]]\nnumber = "+74951234567"\nto = "queue:sales"\n',
         '9:6 inbound.to: this version has no "queue:" yet (expected "person:101")',
+    ),
+    "two codes that begin alike": (
+        HEAD + '[codes]\nlisten = "*4"\n',
+        '8:10 codes.listen: "*4" cannot be told from codes.whisper "*42": what is dialled begins alike',
+    ),
+    "a code of digits": (
+        HEAD + '[codes]\nlisten = "41"\n',
+        '8:10 codes.listen: "41" is not a feature code (expected "*41", or "" for none)',
+    ),
+    "a code that hides a number outside": (
+        HEAD
+        + TRUNK
+        + '[codes]\nbarge = "*9"\n[[outbound]]\nnumber = "*9X"\ntrunks = ["provider"]\nas = "+74951234567"\n',
+        '10:9 codes.barge: "*9" hides the outbound number "*9X" of line 11',
+    ),
+    "a key that does nothing known": (
+        HEAD + '[codes]\nkeys = { 4 = "listn" }\n',
+        '8:14 codes.keys.4: "listn" is not what a key does (did you mean "listen"?)',
+    ),
+    "a key that no telephone has": (
+        HEAD + '[codes]\nkeys = { 44 = "listen" }\n',
+        '8:15 codes.keys.44: a telephone has no key "44" (expected { 4 = "listen", 5 = "whisper" })',
     ),
     "a rule of an unknown trunk": (
         HEAD + TRUNK + '[[inbound]]\nnumber = "+7495"\nto = "person:101"\ntrunk = "provder"\n',

@@ -1,0 +1,84 @@
+"""Commands of heads: to stand beside a conversation, to take it over, to ask for help."""
+
+from __future__ import annotations
+
+import click
+
+from softswitch.cli.program import client_of, command
+from softswitch.cli.terminal import Explained, Terminal
+
+__all__ = ["barge", "leave", "listen", "prompt", "takeover", "whisper"]
+
+_EMPLOYEE = click.argument("employee", metavar="EXTENSION")
+_AS = click.option("--as", "supervisor", cls=Explained, key="option.as", required=True, metavar="EXTENSION")
+_FOLLOW = click.option("--follow", cls=Explained, key="option.stay", is_flag=True)
+
+
+@command
+@_EMPLOYEE
+@_AS
+@_FOLLOW
+def listen(terminal: Terminal, employee: str, supervisor: str, follow: bool) -> None:
+    _supervise(terminal, employee, supervisor, "listen", follow=follow)
+
+
+@command
+@_EMPLOYEE
+@_AS
+@_FOLLOW
+@click.option("--customer", cls=Explained, key="option.customer", is_flag=True)
+def whisper(terminal: Terminal, employee: str, supervisor: str, follow: bool, customer: bool) -> None:
+    _supervise(terminal, employee, supervisor, "whisper to customer" if customer else "whisper", follow=follow)
+
+
+@command
+@_EMPLOYEE
+@_AS
+@_FOLLOW
+def barge(terminal: Terminal, employee: str, supervisor: str, follow: bool) -> None:
+    _supervise(terminal, employee, supervisor, "barge", follow=follow)
+
+
+@command
+@_EMPLOYEE
+@_AS
+def takeover(terminal: Terminal, employee: str, supervisor: str) -> None:
+    with client_of(terminal) as (client, _):
+        client.call("take_over", employee=employee, supervisor=supervisor)
+    _done(terminal, "taken_over", employee=employee, supervisor=supervisor)
+
+
+@command
+@_AS
+def leave(terminal: Terminal, supervisor: str) -> None:
+    with client_of(terminal) as (client, _):
+        client.call("leave", supervisor=supervisor)
+    _done(terminal, "left", supervisor=supervisor)
+
+
+@command
+@_EMPLOYEE
+@click.option("--by", "whom", cls=Explained, key="option.by", metavar="EXTENSION|group:NAME")
+@click.option("--end", cls=Explained, key="option.end", is_flag=True)
+def prompt(terminal: Terminal, employee: str, whom: str | None, end: bool) -> None:
+    if end == (whom is not None):
+        raise click.UsageError(terminal.say("prompt.usage"))
+    with client_of(terminal) as (client, _):
+        if whom is None:
+            client.call("end_help", employee=employee)
+        else:
+            client.call("ask_help", employee=employee, whom=whom)
+    _done(terminal, "help_ended" if whom is None else "help_asked", employee=employee, whom=whom or "")
+
+
+def _supervise(terminal: Terminal, employee: str, supervisor: str, mode: str, *, follow: bool) -> None:
+    with client_of(terminal) as (client, _):
+        client.call("supervise", employee=employee, supervisor=supervisor, mode=mode, follow=follow)
+    _done(terminal, "supervising", employee=employee, supervisor=supervisor)
+
+
+def _done(terminal: Terminal, key: str, **values: str) -> None:
+    if terminal.json:
+        terminal.print_json({"done": key, **values})
+    else:
+        terminal.print(terminal.say(key, **values))
