@@ -13,6 +13,33 @@ static inline void source_open(source *s, uint64_t handle, uint32_t slot) {
     s->slot = (uint8_t)(slot % CORE_SLOTS);
 }
 
+/* The codec's rate and clock; only the clock of a codec that nobody here knows must be told. */
+static inline void port_clock(port *p, uint8_t which, uint32_t clock) {
+    const codec *k = &codecs[which];
+    source *s = &p->source;
+    if (codec_speaks(which)) clock = k->clock;
+    p->codec = which;
+    p->ticks = clock / 50;
+    s->rate = (uint8_t)(codec_speaks(which) ? rate_of(k->rate) : RATE_8);
+    s->tail_tick = 0;
+    if (s->clock == clock) return;
+    /* One SSRC and one timeline whatever the clock (RFC 7160 section 4.1): the next step is counted by the new one. */
+    s->clock = clock;
+    s->mapped = 0;
+    p->sequence.timed = 0;
+    p->excess = 0;
+    p->last_ticks = p->ticks;
+}
+
+/* Milliseconds of a packet that we send: what was asked for, as far as the codec has such and a datagram holds it. */
+static inline uint8_t port_ptime(uint8_t which, int asked) {
+    const codec *k = &codecs[which];
+    int ptime = asked >= 60 ? 60 : asked < 10 ? 20 : asked / 10 * 10;
+    if (!k->bytes && (ptime == 30 || ptime == 50)) ptime -= 10;
+    while (ptime > 10 && k->bytes * ptime / 20 > CORE_DATAGRAM - RTP_HEADER) ptime -= 10;
+    return (uint8_t)ptime;
+}
+
 static inline void command_open_port(core *c, const command *m, int64_t now) {
     uint32_t index = HANDLE_INDEX(m->handle);
     if (index >= c->port_count || c->ports[index].source.state != STATE_FREE) {
@@ -20,14 +47,17 @@ static inline void command_open_port(core *c, const command *m, int64_t now) {
         return;
     }
     port *p = &c->ports[index];
-    memset(p, 0, offsetof(port, row));
+    memset(p, 0, offsetof(port, row_count));
+    p->row_count = 0;
     source_open(&p->source, m->handle, m->slot);
     jitter_reset(&p->jitter);
     p->jitter.late = p->jitter.duplicate = p->jitter.concealed = p->jitter.skipped = 0;
     p->last_length = 0;
     p->plc_run = 4;
     p->dtmf_send = p->dtmf_receive = DTMF_NONE;
-    p->frames_per_packet = 1;
+    p->ptime = 20;
+    p->event_clock = 8000;
+    port_clock(p, CODEC_PCMU, 8000);
     p->fd[CHANNEL_RTP] = m->open.rtp;
     p->fd[CHANNEL_RTCP] = m->open.rtcp;
     p->ssrc = m->open.ssrc;
@@ -46,7 +76,12 @@ static inline void command_open_port(core *c, const command *m, int64_t now) {
 
 static inline void command_session(core *c, const command *m, int64_t now) {
     port *p = core_port(c, m->handle);
-    if (!p) return;
+    command f = c->format;
+    c->format.kind = 0;
+    if (f.kind != COMMAND_FORMAT || f.handle != m->handle || f.format.codec >= CODEC_COUNT || !p) {
+        if (f.kind == COMMAND_FORMAT) coder_give_back(c, f.format.coder);
+        return;
+    }
     int received = p->has_session && p->flags & SESSION_RECEIVES;
     row_release(c, p);
     if (policy_signal(&p->policy, &m->session.remote)) {
@@ -54,23 +89,30 @@ static inline void command_session(core *c, const command *m, int64_t now) {
         memset(&p->rtcp_heard, 0, sizeof p->rtcp_heard);
     }
     port_flush(c, p);
-    if (p->codec != m->session.codec) {
+    if (!f.format.keep) {
+        coder_give_back(c, p->coder);
+        p->coder = f.format.coder;
+    }
+    if (p->codec != f.format.codec || p->format != f.format.format || !p->has_session) {
         jitter_flush(&p->jitter);
         p->plc_run = 4;
         p->last_length = 0;
+        port_clock(p, f.format.codec, f.format.clock ? f.format.clock : 8000);
     }
     if (!p->has_session) p->report_ns = now + report_interval(p);
     p->has_session = 1;
     p->rtcp_remote = m->session.rtcp;
-    p->codec = m->session.codec;
-    p->payload_type = m->session.payload_type;
-    p->dtmf_send = m->session.dtmf_send;
-    p->dtmf_receive = m->session.dtmf_receive;
-    p->frames_per_packet = m->session.ptime >= 60 ? 3 : m->session.ptime >= 40 ? 2 : 1;
-    p->flags = m->session.flags;
-    p->timeout_ms = m->slot;
+    p->format = f.format.format;
+    p->event_clock = f.format.event_clock ? f.format.event_clock : 8000;
+    p->payload_type = f.format.payload_type;
+    p->dtmf_send = f.format.dtmf_send;
+    p->dtmf_receive = f.format.dtmf_receive;
+    p->ptime = port_ptime(p->codec, f.format.ptime);
+    p->flags = f.format.flags;
+    p->timeout_ms = f.format.timeout_ms;
     if (!received && p->flags & SESSION_RECEIVES) p->heard_ns = now;
     if (!(p->flags & SESSION_RECEIVES)) p->timed_out = 0;
+    port_retap(c, p, now);
     row_claim(c, p, now);
     source_reconsider(c, &p->source, now);
 }
@@ -83,6 +125,9 @@ static inline void command_close_port(core *c, const command *m, int64_t now) {
     p->row_count = 0;
     p->mode = MODE_SILENT;
     source_leave(c, &p->source, m->handle, now);
+    port_retap(c, p, now);
+    coder_give_back(c, p->coder);
+    p->coder = NULL;
     p->source.state = STATE_CLOSING;
     core_rewire(c, p, WIRE_CLOSE);
 }
@@ -108,6 +153,8 @@ static inline void command_play(core *c, const command *m) {
     p->samples = m->play.samples;
     p->repeats = m->play.repeats;
     p->at = p->played = 0;
+    p->source.rate = (uint8_t)rate_of(m->play.hertz);
+    p->source.clock = rate_hertz[p->source.rate];
     list_add(&c->slot_players[p->source.slot], index, &p->source.next, &p->source.previous);
     if (p->source.next != CORE_NOBODY) c->players[p->source.next].source.previous = index;
     c->live++;
@@ -124,24 +171,23 @@ static inline void command_record(core *c, const command *m, int64_t now) {
     r->generation = HANDLE_GENERATION(m->handle);
     r->state = STATE_OPEN;
     r->slot = (uint8_t)(m->slot % CORE_SLOTS);
-    recording_begin(c, r, now);
+    recording_begin(c, r, rate_of(m->record.hertz), m->record.tracks == BLOCK_TRACKS ? BLOCK_TRACKS : 2, now);
     list_add(&c->slot_recordings[r->slot], index, &r->next, &r->previous);
     if (r->next != CORE_NOBODY) c->recordings[r->next].previous = index;
     c->live++;
 }
 
-static inline void command_tracks(core *c, const command *m) {
+static inline void command_tracks(core *c, const command *m, int64_t now) {
     recording *r = core_recording(c, m->handle);
-    if (!r || m->items.track > 1) return;
-    if (m->items.flags & ITEMS_FIRST) recording_untrack(c, r, m->items.track);
-    for (int i = 0; i < m->items.count; i++) recording_track(c, r, m->items.track, m->items.sources[i]);
+    if (!r || m->items.track >= r->tracks) return;
+    if (m->items.flags & ITEMS_FIRST) recording_untrack(c, r, m->items.track, now);
+    for (int i = 0; i < m->items.count; i++) recording_track(c, r, m->items.track, m->items.sources[i], now);
 }
 
 static inline void command_stop_recording(core *c, const command *m, int64_t now) {
     recording *r = core_recording(c, m->handle);
     if (!r) return;
-    recording_untrack(c, r, 0);
-    recording_untrack(c, r, 1);
+    for (int track = 0; track < r->tracks; track++) recording_untrack(c, r, track, now);
     r->state = STATE_CLOSING;
     r->end_ns = now;
 }
@@ -151,6 +197,7 @@ static inline void core_command(core *c, const command *m, int64_t now) {
     source *s;
     switch (m->kind) {
     case COMMAND_OPEN_PORT: command_open_port(c, m, now); break;
+    case COMMAND_FORMAT: c->format = *m; break;
     case COMMAND_SET_SESSION: command_session(c, m, now); break;
     case COMMAND_CLOSE_PORT: command_close_port(c, m, now); break;
     case COMMAND_ROW: command_row(c, m, now); break;
@@ -168,7 +215,7 @@ static inline void core_command(core *c, const command *m, int64_t now) {
             for (int i = 0; i < m->digits.count; i++) dtmf_press(&p->dtmf_out, m->digits.events[i], DTMF_DIGIT);
         break;
     case COMMAND_RECORD: command_record(c, m, now); break;
-    case COMMAND_TRACKS: command_tracks(c, m); break;
+    case COMMAND_TRACKS: command_tracks(c, m, now); break;
     case COMMAND_STOP_RECORDING: command_stop_recording(c, m, now); break;
     default: c->refused++;
     }
@@ -185,7 +232,8 @@ static inline void core_commands(core *c, int64_t now) {
     int open = 0;
     for (int taken = 0; (taken < CORE_COMMANDS_PER_TICK || open) && ring_pop(&c->commands, &m); taken++) {
         core_command(c, &m, now);
-        open = (m.kind == COMMAND_ROW || m.kind == COMMAND_TRACKS) && !(m.items.flags & ITEMS_LAST);
+        open = m.kind == COMMAND_FORMAT ||
+               ((m.kind == COMMAND_ROW || m.kind == COMMAND_TRACKS) && !(m.items.flags & ITEMS_LAST));
     }
 }
 
@@ -198,6 +246,25 @@ static inline void core_finish_recordings(core *c, int64_t now) {
         if (recording_finish(c, r, r->end_ns)) r->state = STATE_FREE;
     }
 }
+
+/* ---- what a codec needs: made and freed by Python, outside of the tick ---------------------------------------------- */
+static int coder_needed(int which) {
+    const codec *k = &codecs[which];
+    return codec_speaks(which) && (codec_size(which) || !k->bytes || k->bytes > 160);
+}
+
+/* A fresh coder, or NULL: no memory, or the codec's library refuses. */
+static coder *coder_open(int which) {
+    size_t size = (sizeof(coder) + codec_size(which) + 63) / 64 * 64;
+    coder *made = (coder *)aligned_alloc(64, size);
+    if (!made) return NULL;
+    memset(made, 0, size);
+    if (codec_open(which, made->state)) return made;
+    free(made);
+    return NULL;
+}
+
+static void coder_close(coder *closed) { free(closed); }
 
 /* ---- life ---------------------------------------------------------------------------------------------------------- */
 /* Zeroed memory, in huge pages where the system gives them: a leg is touched every few milliseconds, and walking the
@@ -219,6 +286,7 @@ static void core_close(core *c) {
     arena_close(c->players, c->player_count * sizeof(player));
     arena_close(c->blocks, c->block_count * sizeof(block));
     arena_close(c->out, c->out_count * sizeof(datagram));
+    arena_close(c->frames, c->frames_size * sizeof(int16_t));
     free(c->recordings);
     free(c->free_blocks);
     free(c->rewire);
@@ -255,11 +323,13 @@ static core *core_open(uint32_t ports, uint32_t players, uint32_t recordings, ui
     c->blocks = (block *)arena_open(c->block_count * sizeof(block));
     c->free_blocks = (uint32_t *)calloc(c->block_count, sizeof(uint32_t));
     c->out = (datagram *)arena_open(c->out_count * sizeof(datagram));
+    c->frames_size = ((size_t)ports + players) * (CORE_SAMPLES + 4 * 32);
+    c->frames = (int16_t *)arena_open(c->frames_size * sizeof(int16_t));
     c->rewire = (uint32_t *)calloc(2 * (size_t)ports, sizeof(uint32_t));
     int rings = ring_open(&c->commands, CORE_COMMANDS) & ring_open(&c->events, CORE_EVENTS) &
                 ring_open(&c->written, power_of_two(4 * recordings)) &
                 ring_open(&c->returned, power_of_two(c->block_count));
-    if (!c->ports || !c->players || !c->recordings || !c->blocks || !c->free_blocks || !c->out || !c->rewire || !rings) {
+    if (!c->ports || !c->players || !c->recordings || !c->blocks || !c->free_blocks || !c->out || !c->frames || !c->rewire || !rings) {
         core_close(c);
         return NULL;
     }

@@ -24,9 +24,11 @@
 
 enum {
     CORE_SLOTS = 20,      /* a room is served once in 20 ms, in one of these milliseconds */
-    CORE_FRAME = 160,     /* samples of 20 ms */
-    CORE_ROW = 64,        /* sources in one row */
-    CORE_HEARERS = 64,    /* rows that one source stands in */
+    CORE_FRAME = 960,     /* samples of 20 ms at most: at 48 kHz */
+    CORE_ROW = 256,       /* sources in one row */
+    CORE_HEARERS = 256,   /* rows that one source stands in */
+    CORE_CROWD = 8,       /* sources from which on rows that hear everybody else share one sum */
+    CORE_CROWDS = 4,      /* such sums in one tick */
     CORE_DATAGRAM = 1500,
     CORE_COMMANDS = 4096,
     CORE_EVENTS = 65536,
@@ -35,6 +37,12 @@ enum {
     CORE_LATENESS = 32    /* histogram classes: below 2^i microseconds */
 };
 #define CORE_FRAME_NS 20000000LL
+
+/* The rates that audio has in here; each is the native one of some source and of some listener. */
+enum { RATE_8, RATE_16, RATE_48, RATES };
+static const uint32_t rate_hertz[RATES] = {8000, 16000, 48000};
+static const uint16_t rate_frame[RATES] = {160, 320, 960}; /* samples of 20 ms */
+static inline int rate_of(uint32_t hertz) { return hertz == 48000 ? RATE_48 : hertz == 16000 ? RATE_16 : RATE_8; }
 #define CORE_NOBODY 0xffffffffu
 
 /* A handle: index, generation, kind and thread. A stale one fits nobody, because the generation differs. */
@@ -50,6 +58,7 @@ enum { CHANNEL_RTP = 0, CHANNEL_RTCP = 1 };
 /* ---- commands: 64 bytes each; a batch is one ring_push --------------------------------------------------------- */
 enum {
     COMMAND_OPEN_PORT = 1,
+    COMMAND_FORMAT, /* the first half of a session; COMMAND_SET_SESSION follows in the same batch */
     COMMAND_SET_SESSION,
     COMMAND_CLOSE_PORT,
     COMMAND_ROW,
@@ -79,10 +88,18 @@ typedef struct {
             uint8_t cname[RTCP_CNAME];
         } open;
         struct {
-            address remote, rtcp;
+            /* What the codec needs, NULL if nothing: it belongs to the port until EVENT_CODER gives it back. */
+            struct coder *coder;
+            uint32_t clock;       /* RTP units a second; only of CODEC_OPAQUE, else the table knows */
+            uint32_t format;      /* packets pass between ports of one codec only if these are equal */
+            uint32_t timeout_ms;
+            uint32_t event_clock; /* of telephone-event, Hz */
             uint8_t codec, payload_type, dtmf_send, dtmf_receive, ptime, flags;
-            uint8_t spare[2];
-        } session; /* the timeout, in milliseconds, is in `slot` */
+            uint8_t keep; /* the port goes on with the coder that it has */
+        } format;
+        struct {
+            address remote, rtcp;
+        } session;
         struct {
             uint64_t sources[ITEMS_PER_COMMAND];
             uint16_t gains[ITEMS_PER_COMMAND];
@@ -91,9 +108,14 @@ typedef struct {
         struct {
             const int16_t *pcm;
             uint32_t samples, repeats; /* 0 repeats: for ever */
+            uint32_t hertz;
         } play;
         struct {
-            uint8_t count, events[CORE_FRAME / 4];
+            uint8_t tracks;
+            uint32_t hertz;
+        } record;
+        struct {
+            uint8_t count, events[40];
         } digits;
     };
 } command;
@@ -108,7 +130,8 @@ enum {
     EVENT_PLAY_ENDED, /* `detail` 1: it ended by itself */
     EVENT_STATS,
     EVENT_CLOSED,
-    EVENT_RECORDING_ENDED
+    EVENT_OPAQUE, /* a mix or a recording wants to hear a codec that nobody here knows */
+    EVENT_CODER /* a session's coder is no longer used; nothing else of the event counts */
 };
 
 typedef struct {
@@ -124,29 +147,33 @@ typedef struct {
     union {
         address address;
         port_counters counters;
+        struct coder *coder;
     };
 } core_event;
 _Static_assert(sizeof(core_event) <= sizeof(ring_record), "an event is one record");
 
 /* ---- recording blocks: core to writer and back -------------------------------------------------------------------- */
 enum {
-    BLOCK_SAMPLES = 4000, /* half a second, 16 kB in stereo: with the reorder time the newest 0.7 s are in memory */
-    BLOCK_REORDER = 1600, /* samples that a late packet may be late and still find its place */
+    BLOCK_SAMPLES = 8000, /* of all tracks: half a second of stereo at 8 kHz, less of more */
+    BLOCK_TRACKS = 3,
     BLOCK_NONE = 0xffffffff
 };
+/* How late a packet may be and still find its place: with the block itself, the newest 0.7 s are in memory. */
+#define BLOCK_REORDER_NS 200000000LL
 
 typedef struct {
     uint64_t recording;
     uint32_t block;   /* BLOCK_NONE: the pool was empty, `samples` of silence stand in for it */
-    uint32_t samples;
+    uint32_t samples; /* of each track */
+    uint32_t tracks;
     uint32_t last;    /* 1: the recording is complete */
     uint32_t missed;  /* blocks of this recording that the empty pool has cost so far */
-    uint8_t spare[40];
+    uint8_t spare[36];
 } block_record;
 _Static_assert(sizeof(block_record) == sizeof(ring_record), "a block record is one record");
 
 typedef struct {
-    int16_t samples[BLOCK_SAMPLES * 2];
+    int16_t samples[BLOCK_SAMPLES];
 } block;
 
 /* ---- sources and listeners ---------------------------------------------------------------------------------------- */
@@ -161,45 +188,65 @@ typedef struct {
     uint32_t generation;
     uint32_t next, previous; /* in the list of the slot */
     uint8_t slot, state;
-    uint8_t hearer_count, tap_count;
+    uint8_t rate;             /* native, RATE_... */
+    uint8_t tap_count;
+    uint16_t hearer_count;
     /* Where the source's samples stand in time: `map_position` was (or will be) heard at `map_ns`. */
-    int64_t map_ns, map_early_ns;
-    uint32_t map_position;
     uint16_t map_count;
     uint8_t mapped;
-    uint8_t has_frame;        /* `pcm` is this slot's frame and is not silence */
-    uint16_t taps[CORE_TAPS]; /* recording index * 2 + track */
+    uint32_t clock;           /* positions in a second */
+    uint32_t map_position;
+    int64_t map_ns, map_early_ns;
+    /* This tick's frame at each rate; `made` is the tick of which it is, so that an old one is none. Silence is none. */
+    uint32_t made[RATES];
+    uint32_t tail_tick;       /* the last tick in which a conversion was wanted */
+    int16_t *frame[RATES];
+    int16_t *before;          /* the end of the frame before this one, for more than one conversion of it */
+    uint16_t taps[CORE_TAPS]; /* recording index * 4 + track */
     uint16_t hearers[CORE_HEARERS];
-    int16_t pcm[CORE_FRAME];
+    int16_t tail[RESAMPLE_TAIL];
 } source;
+
+/* What a port of a codec other than G.711 has besides; Python gives it, with the codec's state behind it. */
+typedef struct coder {
+    struct coder *next; /* among those that wait to be given back */
+    int16_t collected[CORE_FRAME * 3]; /* linear frames that become one packet */
+    uint8_t packet[CORE_DATAGRAM];
+    _Alignas(64) uint8_t state[];
+} coder;
 
 enum { STATE_FREE, STATE_OPEN, STATE_CLOSING };
 enum { MODE_SILENT, MODE_RELAY, MODE_MIX };
-enum { STICKY_LATCHED = 1, STICKY_TIMEOUT = 2, STICKY_RESUMED = 4, STICKY_DIGIT = 8 };
+enum { STICKY_LATCHED = 1, STICKY_TIMEOUT = 2, STICKY_RESUMED = 4, STICKY_DIGIT = 8, STICKY_OPAQUE = 16 };
 enum { WIRE_OPEN = 1, WIRE_CONNECT = 2, WIRE_LEARN = 4, WIRE_CLOSE = 8 }; /* what the driver must do to the socket */
 
 typedef struct {
     source source; /* must be first: a port is a source */
     /* session */
-    uint8_t has_session, codec, payload_type, dtmf_send, dtmf_receive, flags, frames_per_packet;
+    uint8_t has_session, codec, payload_type, dtmf_send, dtmf_receive, flags, ptime;
     uint8_t mode, sticky, timed_out, wire, ever_sent;
     uint8_t connected;        /* the driver was asked to connect the socket and has tried */
     uint8_t wired, trusted;   /* it is connected; nothing from before that is queued any more */
     uint8_t socket_family;    /* the driver's: AF_INET or AF_INET6 */
     int32_t fd[2];            /* the driver's, by channel */
     uint32_t timeout_ms;
+    uint32_t format, event_clock;
+    uint32_t ticks;           /* RTP clock units of 20 ms */
+    coder *coder;
     /* receiving */
     uint32_t epoch; /* counts the streams that came */
-    uint32_t mixed_by;
+    uint32_t mixed_by;        /* who needs it decoded: listeners that mix it, and its recordings together as one */
+    uint8_t tapped;           /* it is decoded for its recordings */
     int64_t heard_ns;
     sequence sequence;
     /* sending */
     uint32_t ssrc, timestamp; /* of the last audio sent */
-    uint16_t next_sequence, last_samples;
+    uint32_t last_ticks;      /* RTP clock units that the last packet held */
+    uint16_t next_sequence;
+    uint16_t packed;          /* bytes (or samples, where the codec cannot be cut) that wait for the packet to be full */
     uint8_t marker;           /* the next packet starts a talk-spurt */
-    uint8_t packet_frames;
     uint8_t fresh;            /* packets after the relay's anchor that might be older than it */
-    int32_t excess;           /* samples that the timestamps have run ahead of the clock by rounding */
+    int32_t excess;           /* RTP clock units that the timestamps have run ahead of the clock by rounding */
     int64_t sent_ns;
     uint32_t relay_from, relay_generation, relay_epoch; /* whose packets the offsets below are made for */
     uint16_t relay_sequence_offset, relay_anchor;
@@ -220,14 +267,15 @@ typedef struct {
     /* a digit that found the event ring full */
     uint8_t sticky_event;
     uint32_t sticky_duration;
+    uint64_t crowd;           /* with whom this listener shares the sum of all; 0: it is not in a crowd */
     /* cold */
     uint16_t row_count;
-    row_item row[CORE_ROW];
     uint16_t plc_run, last_length;
-    int16_t plc_last[CORE_FRAME];
+    int16_t plc_last[320];
     uint8_t last_payload[JITTER_PAYLOAD];
-    uint8_t packet[CORE_FRAME * 3]; /* frames of a ptime above 20 ms, collected */
+    uint8_t packet[480 + 160]; /* G.711 that waits for the packet to be full */
     jitter_buffer jitter;
+    row_item row[CORE_ROW];
 } port;
 
 typedef struct {
@@ -236,16 +284,25 @@ typedef struct {
     uint32_t samples, at, repeats, played;
 } player;
 
+/* The sum of all who are in a crowd: each of its listeners hears it less the own part. */
+typedef struct {
+    uint64_t key;
+    int rate;
+    int32_t sum[CORE_FRAME];
+} crowd;
+
 typedef struct {
     uint32_t generation, next, previous;
     uint8_t slot, state;
+    uint8_t rate, tracks;
+    uint32_t span;  /* samples of one track in a block */
     int64_t start_ns;
     int64_t end_ns; /* when it was stopped, in STATE_CLOSING */
     uint32_t base; /* position of the first sample of blocks[0] */
     uint32_t missed;
     uint32_t blocks[2];
-    uint8_t tap_count[2];
-    uint64_t taps[2][CORE_TAPS];
+    uint8_t tap_count[BLOCK_TRACKS];
+    uint64_t taps[BLOCK_TRACKS][CORE_TAPS];
 } recording;
 
 typedef struct {
@@ -281,10 +338,19 @@ typedef struct {
     /* counters of the core itself */
     uint64_t ticks, ring_full, out_full, pool_empty, slots_skipped, refused, icmp;
     uint64_t lateness[CORE_LATENESS];
+    coder *given_back;    /* coders that the event ring had no place for yet */
+    command format;       /* the first half of the session whose second half comes next */
+    /* frames of this tick: taken from the front, all free again in the next one */
+    int16_t *frames;
+    size_t frames_used, frames_size; /* samples */
+    crowd crowds[CORE_CROWDS];
+    uint32_t crowds_used;
     int32_t sum[CORE_FRAME];
 } core;
 
-static inline int64_t samples_of(int64_t ns) { return ns / JITTER_SAMPLE_NS; }
+/* Between nanoseconds and the units of a clock of so many hertz; microseconds are exact for every span that counts. */
+static inline int64_t units_of(int64_t ns, uint32_t clock) { return ns / 1000 * clock / 1000000; }
+static inline int64_t units_ns(int64_t units, uint32_t clock) { return units * 1000000000 / clock; }
 
 /* xorshift64*: only spreads report times, so its quality does not matter; the seed comes from the engine. */
 static inline uint32_t port_random(port *p) {
@@ -292,6 +358,42 @@ static inline uint32_t port_random(port *p) {
     p->random ^= p->random << 25;
     p->random ^= p->random >> 27;
     return (uint32_t)(p->random * 2685821657736338717ull >> 32);
+}
+
+/* The most samples that one source can want in a tick: its frame at each rate, and the tail. */
+enum { CORE_SAMPLES = 160 + 320 + CORE_FRAME + RESAMPLE_TAIL };
+
+/* Samples in this tick's memory, which was made for the most that all sources can want. */
+static inline int16_t *core_samples(core *c, int n) {
+    int16_t *samples = c->frames + c->frames_used;
+    c->frames_used += (size_t)(n + 31) / 32 * 32;
+    return samples;
+}
+
+/* The source's own frame of this tick, to be filled. */
+static inline int16_t *source_make(core *c, source *s) {
+    s->made[s->rate] = (uint32_t)c->ticks;
+    return s->frame[s->rate] = core_samples(c, rate_frame[s->rate]);
+}
+
+/* What the source says in this tick at any rate, converted when it is first asked for; NULL is silence. */
+static inline const int16_t *source_frame(core *c, source *s, int rate) {
+    uint32_t tick = (uint32_t)c->ticks;
+    if (s->made[rate] == tick) return s->frame[rate];
+    if (s->made[s->rate] != tick) return NULL;
+    const int16_t *own = s->frame[s->rate];
+    int n = rate_frame[s->rate], tail = (int)RESAMPLE_TAIL_OF(rate_hertz[s->rate]);
+    if (s->tail_tick != tick) {
+        s->before = core_samples(c, RESAMPLE_TAIL);
+        if (tick - s->tail_tick <= CORE_SLOTS) memcpy(s->before, s->tail, sizeof s->tail);
+        else memset(s->before, 0, sizeof s->tail);
+        memcpy(s->tail, own + n - tail, (size_t)tail * sizeof *own);
+        s->tail_tick = tick;
+    }
+    s->made[rate] = tick;
+    s->frame[rate] = core_samples(c, rate_frame[rate]);
+    resample((int)rate_hertz[s->rate], (int)rate_hertz[rate], s->before, own, n, s->frame[rate]);
+    return s->frame[rate];
 }
 
 static inline uint64_t port_handle(core *c, uint32_t index) {
@@ -329,6 +431,36 @@ static inline int core_tell(core *c, const core_event *e, int urgent) {
     }
     c->wake |= (uint32_t)urgent;
     return 1;
+}
+
+static inline void port_tell(core *c, port *p, uint16_t kind, uint8_t sticky, float seconds) {
+    core_event e;
+    memset(&e, 0, sizeof e);
+    e.handle = port_handle(c, (uint32_t)(p - c->ports));
+    e.kind = kind;
+    e.seconds = seconds;
+    if (kind == EVENT_LATCHED) e.address = p->policy.current;
+    if (core_tell(c, &e, 1)) p->sticky &= (uint8_t)~sticky;
+    else p->sticky |= sticky;
+}
+
+/* Give a coder back to Python, now or when the ring has a place; NULL is none. */
+static inline void coder_give_back(core *c, coder *given) {
+    if (!given) return;
+    given->next = c->given_back;
+    c->given_back = given;
+}
+
+static inline void core_give_back(core *c) {
+    while (c->given_back) {
+        core_event e;
+        memset(&e, 0, sizeof e);
+        e.kind = EVENT_CODER;
+        e.coder = c->given_back;
+        coder *next = c->given_back->next;
+        if (!core_tell(c, &e, 1)) return;
+        c->given_back = next;
+    }
 }
 
 static inline datagram *core_out(core *c) {

@@ -44,7 +44,7 @@ cdef extern from "core.h" nogil:
         uint32_t ssrc, first, highest, received, jitter
     int sequence_receive(c_sequence *s, uint32_t ssrc, uint16_t number)
     uint32_t sequence_lost(const c_sequence *s)
-    void sequence_arrival(c_sequence *s, uint32_t timestamp, uint32_t arrival)
+    void sequence_arrival(c_sequence *s, uint32_t timestamp, uint32_t arrival, uint32_t clock)
 
     void mix_add(int32_t *total, const int16_t *pcm, int32_t start, int32_t end, int n)
     void mix_saturate(const int32_t *total, int16_t *pcm, int n)
@@ -259,8 +259,8 @@ cdef class Sequence:
     def receive(self, uint32_t ssrc, uint16_t number):
         return sequence_receive(&self._s, ssrc, number)
 
-    def arrival(self, uint32_t timestamp, uint32_t at):
-        sequence_arrival(&self._s, timestamp, at)
+    def arrival(self, uint32_t timestamp, uint32_t at, uint32_t clock=8000):
+        sequence_arrival(&self._s, timestamp, at, clock)
 
     @property
     def state(self):

@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memset
 import socket
 from collections import deque
 
-from softswitch.media.engine import Digit, Latched, MediaResumed, MediaTimeout, PlayEnded, PortClosed, PortStats
+from softswitch.media.engine import Digit, Latched, MediaResumed, MediaTimeout, PlayEnded, PortClosed, PortStats, Unheard
 
 cdef extern from "socket_loop.h" nogil:
     ctypedef struct address:
@@ -20,10 +20,11 @@ cdef extern from "socket_loop.h" nogil:
         uint8_t family
 
     enum:
-        COMMAND_OPEN_PORT, COMMAND_SET_SESSION, COMMAND_CLOSE_PORT, COMMAND_ROW, COMMAND_PLAY, COMMAND_STOP_PLAYER
+        COMMAND_OPEN_PORT, COMMAND_FORMAT, COMMAND_SET_SESSION, COMMAND_CLOSE_PORT, COMMAND_ROW, COMMAND_PLAY, COMMAND_STOP_PLAYER
         COMMAND_DIGITS, COMMAND_RECORD, COMMAND_TRACKS, COMMAND_STOP_RECORDING
         EVENT_LATCHED, EVENT_DIGIT, EVENT_TIMEOUT, EVENT_RESUMED, EVENT_PLAY_ENDED, EVENT_STATS, EVENT_CLOSED
-        ITEMS_PER_COMMAND, ITEMS_FIRST, ITEMS_LAST, BLOCK_NONE, BLOCK_SAMPLES, CORE_ROW, CORE_HEARERS, CORE_LATENESS
+        EVENT_OPAQUE, EVENT_CODER
+        ITEMS_PER_COMMAND, ITEMS_FIRST, ITEMS_LAST, BLOCK_NONE, BLOCK_SAMPLES, BLOCK_TRACKS, CORE_ROW, CORE_HEARERS, CORE_LATENESS
         CORE_TAPS, PRIORITY_FIFO, PRIORITY_NICE, WIRE_CONNECT, WIRE_LEARN, KIND_PORT, KIND_PLAYER, KIND_RECORDING
 
     ctypedef struct command_open:
@@ -33,9 +34,16 @@ cdef extern from "socket_loop.h" nogil:
         uint16_t sequence
         uint8_t cname[16]
 
+    ctypedef struct coder:
+        pass
+
+    ctypedef struct command_format:
+        coder *coder
+        uint32_t clock, format, timeout_ms, event_clock
+        uint8_t codec, payload_type, dtmf_send, dtmf_receive, ptime, flags, keep
+
     ctypedef struct command_session:
         address remote, rtcp
-        uint8_t codec, payload_type, dtmf_send, dtmf_receive, ptime, flags
 
     ctypedef struct command_items:
         uint64_t sources[4]
@@ -44,7 +52,11 @@ cdef extern from "socket_loop.h" nogil:
 
     ctypedef struct command_play:
         const int16_t *pcm
-        uint32_t samples, repeats
+        uint32_t samples, repeats, hertz
+
+    ctypedef struct command_record:
+        uint8_t tracks
+        uint32_t hertz
 
     ctypedef struct command_digits:
         uint8_t count
@@ -54,7 +66,9 @@ cdef extern from "socket_loop.h" nogil:
         uint32_t kind, slot
         uint64_t handle
         command_open open
+        command_format format
         command_session session
+        command_record record
         command_items items
         command_play play
         command_digits digits
@@ -69,10 +83,11 @@ cdef extern from "socket_loop.h" nogil:
         float seconds
         address address
         port_counters counters
+        coder *coder
 
     ctypedef struct block_record:
         uint64_t recording
-        uint32_t block, samples, last, missed
+        uint32_t block, samples, tracks, last, missed
 
     ctypedef struct block:
         int16_t samples[1]
@@ -106,6 +121,9 @@ cdef extern from "socket_loop.h" nogil:
         uint64_t ticks, ring_full, out_full, pool_empty, slots_skipped, refused, icmp
         uint64_t *lateness
 
+    int coder_needed(int which)
+    coder *coder_open(int which)
+    void coder_close(coder *closed)
     core *core_open(uint32_t ports, uint32_t players, uint32_t recordings, uint32_t thread, int64_t ntp_offset_ns)
     void core_close(core *c)
     void core_commands(core *c, int64_t now)
@@ -197,6 +215,7 @@ cdef class Core:
     cdef socket_loop *_loop
     cdef object _backlog
     cdef list _sent
+    cdef set _coders
     cdef int64_t _ticked
 
     def __cinit__(self, *, uint32_t ports, uint32_t players, uint32_t recordings, uint32_t thread, double ntp_offset):
@@ -205,11 +224,14 @@ cdef class Core:
             raise MemoryError("no memory for the media core")
         self._backlog = deque()
         self._sent = []
+        self._coders = set()
         self._ticked = -1
 
     def __dealloc__(self):
         socket_loop_close(self._loop)
         core_close(self._core)
+        for place in self._coders or ():
+            coder_close(<coder *><size_t>place)
 
     # Commands ---------------------------------------------------------------------------------------------------
 
@@ -240,18 +262,29 @@ cdef class Core:
         memcpy(m.open.cname, <const char *>cname, 16)
         self._submit(&m, 1)
 
-    def set_session(self, uint64_t handle, *, object remote, object rtcp_remote, uint8_t codec, uint8_t payload_type,
-                    uint8_t dtmf_send, uint8_t dtmf_receive, uint8_t ptime, uint8_t flags, uint32_t timeout):
-        """``timeout`` in milliseconds, 0 for none. Raises ``ValueError`` for an address that is not numeric."""
-        cdef command m
-        memset(&m, 0, sizeof(m))
-        m.kind, m.slot, m.handle = COMMAND_SET_SESSION, timeout, handle
-        write_address(&m.session.remote, remote)
-        write_address(&m.session.rtcp, rtcp_remote)
-        m.session.codec, m.session.payload_type = codec, payload_type
-        m.session.dtmf_send, m.session.dtmf_receive = dtmf_send, dtmf_receive
-        m.session.ptime, m.session.flags = ptime, flags
-        self._submit(&m, 1)
+    def set_session(self, uint64_t handle, *, object remote, object rtcp_remote, uint8_t codec, bint keep,
+                    uint32_t clock, uint32_t format, uint8_t payload_type, uint8_t dtmf_send, uint8_t dtmf_receive,
+                    uint32_t event_clock, uint8_t ptime, uint8_t flags, uint32_t timeout):
+        """``timeout`` in milliseconds, 0 for none; ``keep``: the codec and its state stay as they are.
+
+        Raises ``ValueError`` for an address that is not numeric, ``MemoryError`` when the codec cannot be had.
+        """
+        cdef command m[2]
+        memset(m, 0, sizeof(m))
+        m[1].kind, m[1].handle = COMMAND_SET_SESSION, handle
+        write_address(&m[1].session.remote, remote)
+        write_address(&m[1].session.rtcp, rtcp_remote)
+        m[0].kind, m[0].handle = COMMAND_FORMAT, handle
+        m[0].format.codec, m[0].format.payload_type, m[0].format.keep = codec, payload_type, keep
+        m[0].format.clock, m[0].format.format, m[0].format.event_clock = clock, format, event_clock
+        m[0].format.dtmf_send, m[0].format.dtmf_receive = dtmf_send, dtmf_receive
+        m[0].format.ptime, m[0].format.flags, m[0].format.timeout_ms = ptime, flags, timeout
+        if not keep and coder_needed(codec):
+            m[0].format.coder = coder_open(codec)
+            if m[0].format.coder == NULL:
+                raise MemoryError("the codec cannot be had")
+            self._coders.add(<size_t>m[0].format.coder)
+        self._submit(m, 2)
 
     cdef void _simple(self, uint32_t kind, uint64_t handle):
         cdef command m
@@ -290,17 +323,17 @@ cdef class Core:
 
     def set_row(self, uint64_t handle, list row):
         """``row``: at most ``ROW`` pairs of source handle and gain in Q12."""
-        cdef command m[17]  # CORE_ROW / ITEMS_PER_COMMAND is 16
+        cdef command m[65]  # CORE_ROW / ITEMS_PER_COMMAND is 64
         assert len(row) <= CORE_ROW
         self._submit(m, self._items(m, COMMAND_ROW, handle, 0, row))
 
-    def play(self, uint64_t handle, uint32_t slot, bytes pcm, uint32_t repeats):
-        """``pcm`` must be kept alive until the player has ended; ``repeats`` 0 is for ever."""
+    def play(self, uint64_t handle, uint32_t slot, bytes pcm, uint32_t repeats, uint32_t hertz):
+        """``pcm`` must be kept alive until the player has ended; ``repeats`` 0 is for ever; ``hertz`` 8, 16 or 48 k."""
         cdef command m
         memset(&m, 0, sizeof(m))
         m.kind, m.slot, m.handle = COMMAND_PLAY, slot, handle
         m.play.pcm = <const int16_t *><const char *>pcm
-        m.play.samples, m.play.repeats = len(pcm) // 2, repeats
+        m.play.samples, m.play.repeats, m.play.hertz = len(pcm) // 2, repeats, hertz
         self._submit(&m, 1)
 
     def send_digits(self, uint64_t handle, bytes events):
@@ -311,20 +344,25 @@ cdef class Core:
         memcpy(m.digits.events, <const char *>events, m.digits.count)
         self._submit(&m, 1)
 
-    def record(self, uint64_t handle, uint32_t slot, list left, list right):
-        """Begin a recording with the tapped source handles of both tracks, all in one batch."""
+    def record(self, uint64_t handle, uint32_t slot, uint32_t hertz, list tracks):
+        """Begin a recording with the tapped source handles of each of its two or three tracks, all in one batch."""
         cdef command m[7]
+        assert 2 <= len(tracks) <= BLOCK_TRACKS
         memset(&m[0], 0, sizeof(command))
         m[0].kind, m[0].slot, m[0].handle = COMMAND_RECORD, slot, handle
-        self._submit(m, 1 + self._tracks(&m[1], handle, left, right))
+        m[0].record.tracks, m[0].record.hertz = len(tracks), hertz
+        self._submit(m, 1 + self._tracks(&m[1], handle, tracks))
 
-    def retrack(self, uint64_t handle, list left, list right):
+    def retrack(self, uint64_t handle, list tracks):
         cdef command m[6]
-        self._submit(m, self._tracks(m, handle, left, right))
+        assert len(tracks) <= BLOCK_TRACKS
+        self._submit(m, self._tracks(m, handle, tracks))
 
-    cdef uint32_t _tracks(self, command *m, uint64_t handle, list left, list right):
-        cdef uint32_t used = self._items(m, COMMAND_TRACKS, handle, 0, [(source, 0) for source in left[:CORE_TAPS]])
-        return used + self._items(&m[used], COMMAND_TRACKS, handle, 1, [(source, 0) for source in right[:CORE_TAPS]])
+    cdef uint32_t _tracks(self, command *m, uint64_t handle, list tracks):
+        cdef uint32_t used = 0
+        for number, sources in enumerate(tracks):
+            used += self._items(&m[used], COMMAND_TRACKS, handle, number, [(source, 0) for source in sources[:CORE_TAPS]])
+        return used
 
     # What comes back --------------------------------------------------------------------------------------------
 
@@ -347,12 +385,17 @@ cdef class Core:
                 found.append(MediaResumed(e.handle))
             elif e.kind == EVENT_PLAY_ENDED:
                 found.append(PlayEnded(e.handle) if e.detail else e.handle)
+            elif e.kind == EVENT_OPAQUE:
+                found.append(Unheard(e.handle))
+            elif e.kind == EVENT_CODER:
+                self._coders.discard(<size_t>e.coder)
+                coder_close(e.coder)
             elif e.kind == EVENT_CLOSED:
                 found.append(PortClosed(e.handle, read_stats(e.handle, &e.counters)))
         return found
 
     def blocks(self):
-        """Take recorded blocks: (recording handle, stereo samples, last, blocks that an empty pool has cost)."""
+        """Take recorded blocks: (recording handle, interleaved samples, last, blocks that an empty pool has cost)."""
         cdef char record[64]
         cdef char back[64]
         cdef block_record *b = <block_record *>record
@@ -360,10 +403,10 @@ cdef class Core:
         cdef bytes samples
         while ring_pop(&self._core.written, record):
             if b.block == BLOCK_NONE:
-                samples = bytes(b.samples * 4)
+                samples = bytes(b.samples * b.tracks * 2)
             else:
                 samples = PyBytes_FromStringAndSize(
-                    <const char *>(<char *>self._core.blocks + <size_t>b.block * BLOCK_SAMPLES * 4), b.samples * 4)
+                    <const char *>(<char *>self._core.blocks + <size_t>b.block * BLOCK_SAMPLES * 2), b.samples * b.tracks * 2)
                 memset(back, 0, 64)
                 memcpy(back, &b.block, 4)
                 ring_push(&self._core.returned, back, 1)

@@ -6,24 +6,13 @@
 
 enum { PAYLOAD_TYPE_CN = 13 }; /* RFC 3389: silence begins; nothing to play */
 
-static inline void port_tell(core *c, port *p, uint16_t kind, uint8_t sticky, float seconds) {
-    core_event e;
-    memset(&e, 0, sizeof e);
-    e.handle = port_handle(c, port_index(c, p));
-    e.kind = kind;
-    e.seconds = seconds;
-    if (kind == EVENT_LATCHED) e.address = p->policy.current;
-    if (core_tell(c, &e, 1)) p->sticky &= (uint8_t)~sticky;
-    else p->sticky |= sticky;
-}
-
 static inline void port_tell_digit(core *c, port *p, uint8_t event, uint32_t duration) {
     core_event e;
     memset(&e, 0, sizeof e);
     e.handle = port_handle(c, port_index(c, p));
     e.kind = EVENT_DIGIT;
     e.detail = event;
-    e.seconds = (float)duration / 8000.0f;
+    e.seconds = (float)duration / (float)p->event_clock;
     p->sticky &= (uint8_t)~STICKY_DIGIT;
     if (!core_tell(c, &e, 1)) {
         p->sticky |= STICKY_DIGIT;
@@ -35,12 +24,13 @@ static inline void port_tell_digit(core *c, port *p, uint8_t event, uint32_t dur
 /* Report a digit once, and play it to those who hear this port through the mixer (a relay passes the packets). */
 static inline void port_digit_news(core *c, port *p, const dtmf_news *news) {
     if (!news->began && !news->ended) return;
+    uint32_t length = (uint32_t)((uint64_t)news->duration * 8000 / p->event_clock); /* the sender counts at 8 kHz */
     for (int i = 0; i < p->source.hearer_count && !(p->flags & SESSION_KEYS); i++) {
         port *listener = &c->ports[p->source.hearers[i]];
         if (listener->mode != MODE_MIX || listener->dtmf_send == DTMF_NONE) continue;
-        if (news->ended && !news->whole) dtmf_release(&listener->dtmf_out, news->ended_event, news->duration);
+        if (news->ended && !news->whole) dtmf_release(&listener->dtmf_out, news->ended_event, length);
         if (news->began) dtmf_press(&listener->dtmf_out, news->began_event, 0);
-        if (news->whole) dtmf_release(&listener->dtmf_out, news->ended_event, news->duration);
+        if (news->whole) dtmf_release(&listener->dtmf_out, news->ended_event, length);
     }
     if (news->ended) port_tell_digit(c, p, news->ended_event, news->duration);
 }
@@ -70,31 +60,38 @@ static inline void receive_report(core *c, port *p, const uint8_t *data, size_t 
     }
 }
 
+/* To the recordings that can take a packet as it came: decoded without state, placed by its timestamp. */
+static inline void record_packet(core *c, port *p, const uint8_t *payload, const rtp_header *h) {
+    const codec *k = &codecs[p->codec];
+    int16_t pcm[CORE_FRAME];
+    for (int at = 0; at < h->length; at += k->bytes) {
+        int size = h->length - at < k->bytes ? h->length - at : k->bytes;
+        int n = k->decode(NULL, payload + at, size, pcm, k->frame);
+        if (n > 0) source_tap(c, &p->source, h->timestamp + (uint32_t)at * p->ticks / k->bytes, pcm, n);
+    }
+}
+
 /* Audio that came in `p`: to the recordings, the relays, and the jitter buffer if anyone needs it decoded. */
 static inline void receive_audio(core *c, port *p, const uint8_t *data, const rtp_header *h, int fresh, int64_t now) {
     const uint8_t *payload = data + h->offset;
+    const codec *k = &codecs[p->codec];
     source_map(&p->source, h->timestamp, now, fresh, h->marker);
     for (int i = 0; i < p->source.hearer_count; i++) {
         port *listener = &c->ports[p->source.hearers[i]];
         if (listener->mode == MODE_RELAY) relay_packet(c, p, listener, data, h, 0, now);
     }
-    if (p->source.tap_count) {
-        int16_t pcm[JITTER_PAYLOAD];
-        for (int at = 0; at < h->length; at += JITTER_PAYLOAD) {
-            int n = h->length - at < JITTER_PAYLOAD ? h->length - at : JITTER_PAYLOAD;
-            g711_decode(p->codec, payload + at, pcm, n);
-            source_tap(c, &p->source, h->timestamp + (uint32_t)at, pcm, n);
-        }
-    }
+    if (p->source.tap_count && !p->tapped) record_packet(c, p, payload, h);
+    if (k->bytes != DTMF_FRAME) return; /* not one byte for each unit of its clock: not in this buffer */
     if (!p->mixed_by) {
+        if (k->state) return;
         int keep = h->length < JITTER_PAYLOAD ? h->length : JITTER_PAYLOAD;
         memcpy(p->last_payload, payload + h->length - keep, (size_t)keep);
         p->last_length = (uint16_t)keep;
         return;
     }
     if (fresh) jitter_flush(&p->jitter);
-    /* G.711 can be cut anywhere, so long packets are stored as frames. */
-    int step = h->length > JITTER_PAYLOAD ? CORE_FRAME : JITTER_PAYLOAD;
+    /* These codecs can be cut anywhere, so long packets are stored as frames. */
+    int step = h->length > JITTER_PAYLOAD ? JITTER_FRAME : JITTER_PAYLOAD;
     for (int at = 0; at < h->length; at += step)
         jitter_put(&p->jitter, h->timestamp + (uint32_t)at, payload + at, h->length - at < step ? h->length - at : step, now);
 }
@@ -178,7 +175,7 @@ static inline void core_receive(core *c, uint32_t index, int channel, const uint
         }
         return;
     }
-    sequence_arrival(&p->sequence, h.timestamp, (uint32_t)samples_of(now));
+    sequence_arrival(&p->sequence, h.timestamp, (uint32_t)units_of(now, p->source.clock), p->source.clock);
     receive_audio(c, p, data, &h, fresh, now);
 }
 

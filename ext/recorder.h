@@ -1,16 +1,21 @@
-/* The recorder: taps of sources, placed by time into half-second stereo blocks that another thread takes to disk.
+/* The recorder: taps of sources, placed by time into blocks of interleaved tracks that another thread takes to disk.
  *
- * A recording holds two blocks, the one that is being completed and the next. A block is handed over BLOCK_REORDER
- * samples after its end, so that a packet which comes late still finds its place. */
+ * A recording holds two blocks, the one that is being completed and the next. A block is handed over BLOCK_REORDER_NS
+ * after its end, so that a packet which comes late still finds its place. */
 #ifndef SOFTSWITCH_RECORDER_H
 #define SOFTSWITCH_RECORDER_H
 
-#include "core.h"
+#include "decoding.h"
 
 #define MAP_EARLY_NS 10000000LL   /* how far the mapping may be off before it is moved */
 #define MAP_SPURT_NS 40000000LL   /* the same at the start of a talk-spurt */
 #define MAP_JUMP_NS 1000000000LL  /* beyond this the timestamps have jumped */
 enum { MAP_PACKETS = 128 };
+
+/* When the source's `position` was (or will be) heard. */
+static inline int64_t source_heard(const source *s, uint32_t position) {
+    return s->map_ns + units_ns((int32_t)(position - s->map_position), s->clock);
+}
 
 /* Fit the source's timeline to the clock: its `position` has come at `now`.
  *
@@ -18,13 +23,13 @@ enum { MAP_PACKETS = 128 };
  * the anchor at once, and a window in which all were later (the peer's clock is slow) moves it back. */
 static inline void source_map(source *s, uint32_t position, int64_t now, int restart, int spurt) {
     if (s->mapped && !restart) {
-        int64_t late = now - (s->map_ns + (int32_t)(position - s->map_position) * JITTER_SAMPLE_NS);
+        int64_t late = now - source_heard(s, position);
         if (late >= -MAP_EARLY_NS && late <= (spurt ? MAP_SPURT_NS : MAP_JUMP_NS)) {
             if (late < s->map_early_ns) s->map_early_ns = late;
             if (++s->map_count < MAP_PACKETS) return;
             if (s->map_early_ns > MAP_EARLY_NS) s->map_ns += s->map_early_ns;
             /* Keep the distance to the anchor small, so that it never wraps. */
-            s->map_ns += (int32_t)(position - s->map_position) * JITTER_SAMPLE_NS;
+            s->map_ns += units_ns((int32_t)(position - s->map_position), s->clock);
             s->map_position = position;
             s->map_early_ns = INT64_MAX;
             s->map_count = 0;
@@ -58,6 +63,7 @@ static inline int block_write(core *c, recording *r, uint32_t index, uint32_t sa
     record.recording = HANDLE(r - c->recordings, r->generation, KIND_RECORDING, c->thread);
     record.block = index;
     record.samples = samples;
+    record.tracks = r->tracks;
     record.last = last;
     record.missed = r->missed += index == BLOCK_NONE && samples != 0;
     return ring_push(&c->written, &record, 1);
@@ -72,30 +78,45 @@ static inline void record_samples(core *c, recording *r, int track, int64_t at, 
             i = -place < n - i ? i + (int)-place : n;
             continue;
         }
-        if (place >= 2 * BLOCK_SAMPLES) return;
-        uint32_t index = r->blocks[place >= BLOCK_SAMPLES];
-        int start = (int)(place % BLOCK_SAMPLES), run = BLOCK_SAMPLES - start;
+        int64_t span = r->span;
+        if (place >= 2 * span) return;
+        uint32_t index = r->blocks[place >= span];
+        int start = (int)(place % span), run = (int)span - start, step = r->tracks;
         if (run > n - i) run = n - i;
         if (index != BLOCK_NONE) {
-            int16_t *out = c->blocks[index].samples + 2 * start + track;
+            int16_t *out = c->blocks[index].samples + step * start + track;
             for (int k = 0; k < run; k++) {
-                int32_t x = out[2 * k] + pcm[i + k];
+                int32_t x = out[step * k] + pcm[i + k];
                 x = x > 32767 ? 32767 : x;
-                out[2 * k] = (int16_t)(x < -32768 ? -32768 : x);
+                out[step * k] = (int16_t)(x < -32768 ? -32768 : x);
             }
         }
         i += run;
     }
 }
 
-/* Give n samples, the first at `position` of the source's timeline, to all recordings that tap it. */
+/* Where in the recording something belongs that is heard at `heard`. */
+static inline int64_t recording_place(const recording *r, int64_t heard) {
+    int64_t units = (heard - r->start_ns) * rate_hertz[r->rate], second = 1000000000;
+    return units >= 0 ? units / second : -((-units + second - 1) / second);
+}
+
+/* Give n samples at the source's rate, the first at `position` of its timeline, to all recordings that tap it. */
 static inline void source_tap(core *c, source *s, uint32_t position, const int16_t *pcm, int n) {
-    int64_t heard = s->map_ns + (int32_t)(position - s->map_position) * JITTER_SAMPLE_NS;
+    int64_t heard = source_heard(s, position);
     for (int i = 0; i < s->tap_count; i++) {
-        recording *r = &c->recordings[s->taps[i] >> 1];
-        int64_t since = heard - r->start_ns;
-        int64_t at = since >= 0 ? since / JITTER_SAMPLE_NS : -((-since + JITTER_SAMPLE_NS - 1) / JITTER_SAMPLE_NS);
-        record_samples(c, r, s->taps[i] & 1, at, pcm, n);
+        recording *r = &c->recordings[s->taps[i] >> 2];
+        record_samples(c, r, s->taps[i] & 3, recording_place(r, heard), pcm, n);
+    }
+}
+
+/* Give the frame of this tick, which begins at `position`, to all recordings that tap the source, each at its rate. */
+static inline void source_tap_frame(core *c, source *s, uint32_t position) {
+    int64_t heard = source_heard(s, position);
+    for (int i = 0; i < s->tap_count; i++) {
+        recording *r = &c->recordings[s->taps[i] >> 2];
+        const int16_t *pcm = source_frame(c, s, r->rate);
+        if (pcm) record_samples(c, r, s->taps[i] & 3, recording_place(r, heard), pcm, rate_frame[r->rate]);
     }
 }
 
@@ -107,16 +128,18 @@ static inline void source_untap(source *s, uint16_t tap) {
         }
 }
 
-static inline void recording_untrack(core *c, recording *r, int track) {
-    uint16_t tap = (uint16_t)((r - c->recordings) * 2 + track);
+static inline void recording_untrack(core *c, recording *r, int track, int64_t now) {
+    uint16_t tap = (uint16_t)((r - c->recordings) * 4 + track);
     for (int i = 0; i < r->tap_count[track]; i++) {
         source *s = core_source(c, r->taps[track][i]);
-        if (s) source_untap(s, tap);
+        if (!s) continue;
+        source_untap(s, tap);
+        if (HANDLE_KIND(r->taps[track][i]) == KIND_PORT) port_retap(c, (port *)s, now);
     }
     r->tap_count[track] = 0;
 }
 
-static inline void recording_track(core *c, recording *r, int track, uint64_t handle) {
+static inline void recording_track(core *c, recording *r, int track, uint64_t handle, int64_t now) {
     source *s = core_source(c, handle);
     if (!s) return;
     if (s->tap_count == CORE_TAPS || r->tap_count[track] == CORE_TAPS) {
@@ -125,16 +148,17 @@ static inline void recording_track(core *c, recording *r, int track, uint64_t ha
     }
     for (int i = 0; i < r->tap_count[track]; i++)
         if (r->taps[track][i] == handle) return;
-    s->taps[s->tap_count++] = (uint16_t)((r - c->recordings) * 2 + track);
+    s->taps[s->tap_count++] = (uint16_t)((r - c->recordings) * 4 + track);
     r->taps[track][r->tap_count[track]++] = handle;
+    if (HANDLE_KIND(handle) == KIND_PORT) port_retap(c, (port *)s, now);
 }
 
 /* A source is gone: its handle is dead, so only our own list must forget it. */
 static inline void source_leave_recordings(core *c, source *s, uint64_t handle) {
     while (s->tap_count) {
         uint16_t tap = s->taps[--s->tap_count];
-        recording *r = &c->recordings[tap >> 1];
-        int track = tap & 1;
+        recording *r = &c->recordings[tap >> 2];
+        int track = tap & 3;
         for (int i = 0; i < r->tap_count[track]; i++)
             if (r->taps[track][i] == handle) {
                 r->taps[track][i] = r->taps[track][--r->tap_count[track]];
@@ -143,20 +167,25 @@ static inline void source_leave_recordings(core *c, source *s, uint64_t handle) 
     }
 }
 
-static inline void recording_begin(core *c, recording *r, int64_t now) {
+static inline void recording_begin(core *c, recording *r, int rate, int tracks, int64_t now) {
+    r->rate = (uint8_t)rate;
+    r->tracks = (uint8_t)tracks;
+    r->span = (uint32_t)(BLOCK_SAMPLES / tracks);
     r->start_ns = now;
     r->base = 0;
     r->missed = 0;
     r->blocks[0] = block_take(c);
     r->blocks[1] = block_take(c);
-    r->tap_count[0] = r->tap_count[1] = 0;
+    memset(r->tap_count, 0, sizeof r->tap_count);
 }
 
 /* Hand over what is complete. A full ring costs the block, never a wait. */
 static inline void recording_roll(core *c, recording *r, int64_t now) {
-    int64_t position = samples_of(now - r->start_ns);
-    while (position >= (int64_t)r->base + BLOCK_SAMPLES + BLOCK_REORDER) {
-        if (!block_write(c, r, r->blocks[0], BLOCK_SAMPLES, 0)) {
+    uint32_t hertz = rate_hertz[r->rate];
+    int64_t position = units_of(now - r->start_ns, hertz), late = units_of(BLOCK_REORDER_NS, hertz);
+    if (late > r->span - rate_frame[r->rate]) late = r->span - rate_frame[r->rate];
+    while (position >= (int64_t)r->base + r->span + late) {
+        if (!block_write(c, r, r->blocks[0], r->span, 0)) {
             /* The writer is told later how much is missing, by a record without a block. */
             if (r->blocks[0] == BLOCK_NONE) return;
             block_return(c, r->blocks[0]);
@@ -166,16 +195,16 @@ static inline void recording_roll(core *c, recording *r, int64_t now) {
         }
         r->blocks[0] = r->blocks[1];
         r->blocks[1] = block_take(c);
-        r->base += BLOCK_SAMPLES;
+        r->base += r->span;
     }
 }
 
 /* Hand over all that is left and return 1, or 0 while the ring has no room. */
 static inline int recording_finish(core *c, recording *r, int64_t end_ns) {
     recording_roll(c, r, end_ns);
-    int64_t left = samples_of(end_ns - r->start_ns) - (int64_t)r->base;
-    if (left > 2 * BLOCK_SAMPLES || ring_room(&c->written) < 2) return 0;
-    uint32_t first = left > BLOCK_SAMPLES ? BLOCK_SAMPLES : (uint32_t)left;
+    int64_t left = units_of(end_ns - r->start_ns, rate_hertz[r->rate]) - (int64_t)r->base;
+    if (left > 2 * (int64_t)r->span || ring_room(&c->written) < 2) return 0;
+    uint32_t first = left > r->span ? r->span : (uint32_t)left;
     uint32_t second = (uint32_t)left - first;
     block_write(c, r, r->blocks[0], first, second == 0);
     if (second) block_write(c, r, r->blocks[1], second, 1);

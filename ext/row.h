@@ -15,20 +15,6 @@ static inline void source_forget_hearer(source *s, uint16_t listener) {
         }
 }
 
-/* Somebody needs this port's audio decoded from now on. */
-static inline void port_begin_decoding(core *c, port *p, int64_t now) {
-    c->slot_decoding[p->source.slot]++;
-    jitter_flush(&p->jitter);
-    p->jitter.missing_run = 0;
-    /* Until the buffer is filled, the last relayed packet stands in, fading: a hole would click. */
-    p->plc_run = 4;
-    if (p->last_length >= CORE_FRAME && now - p->heard_ns < 3 * CORE_FRAME_NS) {
-        g711_decode(p->codec, p->last_payload + p->last_length - CORE_FRAME, p->plc_last, CORE_FRAME);
-        p->plc_run = 0;
-    }
-    p->last_length = 0;
-}
-
 /* Take the row out of the books of its sources; row_claim() enters it again. */
 static inline void row_release(core *c, port *p) {
     uint16_t me = (uint16_t)port_index(c, p);
@@ -36,14 +22,35 @@ static inline void row_release(core *c, port *p) {
         source *s = core_source(c, p->row[i].source);
         if (!s) continue;
         source_forget_hearer(s, me);
-        if (p->mode == MODE_MIX && HANDLE_KIND(p->row[i].source) == KIND_PORT && --((port *)s)->mixed_by == 0)
-            c->slot_decoding[s->slot]--;
+        if (p->mode == MODE_MIX && HANDLE_KIND(p->row[i].source) == KIND_PORT) port_unwant(c, (port *)s);
     }
+}
+
+/* splitmix64: handles differ in a few bits, sums of these in all. */
+static inline uint64_t crowd_key(uint64_t x) {
+    x += 0x9e3779b97f4a7c15ull;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebull;
+    return x ^ x >> 31;
+}
+
+/* The name of the set of all whom the listener hears, and the listener itself; 0 unless all are heard as they are.
+ * Rows of one name have one sum, so that a conference costs each listener a subtraction. */
+static inline uint64_t row_crowd(const port *p, uint64_t own) {
+    if (p->row_count < CORE_CROWD) return 0;
+    uint64_t key = crowd_key(own);
+    for (int i = 0; i < p->row_count; i++) {
+        const row_item *item = &p->row[i];
+        if (item->gain != MIX_UNITY || item->target != MIX_UNITY || item->source == own) return 0;
+        key += crowd_key(item->source);
+    }
+    return key;
 }
 
 static inline int relay_possible(const port *from, const port *to) {
     return from->has_session && to->has_session && from->codec == to->codec &&
-           from->frames_per_packet == to->frames_per_packet;
+           from->format == to->format && from->ptime == to->ptime &&
+           (from->dtmf_receive == DTMF_NONE || to->dtmf_send == DTMF_NONE || from->event_clock == to->event_clock);
 }
 
 /* Drop what is dead or faded out, choose the mode, and enter the row in the books of its sources. */
@@ -77,14 +84,15 @@ static inline void row_claim(core *c, port *p, int64_t now) {
         relay_forget(p);
         if (p->mode == MODE_SILENT) p->marker = 1;
         if (mode == MODE_SILENT) port_flush(c, p);
+        if (mode == MODE_MIX && p->has_session && !codec_speaks(p->codec)) port_tell(c, p, EVENT_OPAQUE, STICKY_OPAQUE, 0.0f);
         p->mode = mode;
     }
     for (int i = 0; i < p->row_count; i++) {
         source *s = core_source(c, p->row[i].source);
         s->hearers[s->hearer_count++] = me;
-        if (mode == MODE_MIX && HANDLE_KIND(p->row[i].source) == KIND_PORT && ((port *)s)->mixed_by++ == 0)
-            port_begin_decoding(c, (port *)s, now);
+        if (mode == MODE_MIX && HANDLE_KIND(p->row[i].source) == KIND_PORT) port_want(c, (port *)s, now);
     }
+    p->crowd = mode == MODE_MIX ? row_crowd(p, port_handle(c, me)) : 0;
 }
 
 /* The first record of a new row: everything heard so far is to fade out, unless it is named again. */

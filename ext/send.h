@@ -8,23 +8,26 @@ static inline int port_sends(const port *p) {
     return p->has_session && p->flags & SESSION_SENDS && policy_target(&p->policy)->family != 0;
 }
 
-/* Samples that the next packet is later than the last one, by the clock and without what was rounded up before. */
-static inline int64_t port_elapsed(const port *p, int64_t now) { return samples_of(now - p->sent_ns) - p->excess; }
+/* RTP clock units that the next packet is later than the last one, by the clock and without what was rounded up before. */
+static inline int64_t port_elapsed(const port *p, int64_t now) {
+    return units_of(now - p->sent_ns, p->source.clock) - p->excess;
+}
 
 /* Move the timeline to the packet that is to be sent now: by whole frames, at least by what the last packet held.
  * Rounding is remembered, so that going in and out of a relay a thousand times does not let the timeline run ahead. */
 static inline void port_advance(port *p, int64_t now) {
+    int64_t frame = p->ticks;
     if (p->ever_sent) {
         int64_t due = port_elapsed(p, now);
-        int64_t frames = (due + CORE_FRAME / 2) / CORE_FRAME * CORE_FRAME;
-        int64_t step = frames > p->last_samples ? frames : p->last_samples;
+        int64_t frames = (due + frame / 2) / frame * frame;
+        int64_t step = frames > p->last_ticks ? frames : p->last_ticks;
         int64_t excess = step - due;
-        p->excess = (int32_t)(excess > CORE_FRAME * 4 ? CORE_FRAME * 4 : excess);
+        p->excess = (int32_t)(excess > frame * 4 ? frame * 4 : excess);
         p->timestamp += (uint32_t)step;
     }
     p->ever_sent = 1;
     p->sent_ns = now;
-    p->last_samples = CORE_FRAME;
+    p->last_ticks = p->ticks;
 }
 
 /* Write one RTP packet into `out`; `size` bytes of payload are copied. */
@@ -44,18 +47,60 @@ static inline void port_packet(core *c, port *p, uint8_t payload_type, int marke
     p->octets += (uint32_t)size;
 }
 
+/* Encode and send `n` samples; nothing is sent where the codec finds silence not worth a packet. */
+static inline void port_encode(core *c, port *p, uint32_t timestamp, const int16_t *pcm, int n) {
+    int size = codecs[p->codec].encode(p->coder->state, pcm, n, p->coder->packet, CORE_DATAGRAM - RTP_HEADER);
+    if (size > 0) port_packet(c, p, p->payload_type, p->marker, timestamp, p->coder->packet, size);
+    p->marker = size <= 0;
+}
+
+/* Send what waits for its packet to be full, as it is. */
 static inline void port_flush(core *c, port *p) {
-    if (!p->packet_frames) return;
-    port_packet(c, p, p->payload_type, p->marker, p->packet_timestamp, p->packet, p->packet_frames * CORE_FRAME);
-    p->packet_frames = 0;
+    if (!p->packed) return;
+    uint16_t waiting = p->packed;
+    p->packed = 0;
+    if (!codecs[p->codec].bytes) {
+        port_encode(c, p, p->packet_timestamp, p->coder->collected, waiting);
+        return;
+    }
+    port_packet(c, p, p->payload_type, p->marker, p->packet_timestamp, p->coder ? p->coder->packet : p->packet, waiting);
     p->marker = 0;
 }
 
-/* Send one frame of linear audio; the timeline has been advanced to it. */
+/* A codec that can be cut anywhere: its bytes fill packets of any whole number of tens of milliseconds. */
+static inline void port_audio_cut(core *c, port *p, const codec *k, const int16_t *pcm) {
+    uint8_t *packet = p->coder ? p->coder->packet : p->packet;
+    int full = k->bytes * p->ptime / 20, room = p->coder ? CORE_DATAGRAM : (int)sizeof p->packet;
+    p->packed = (uint16_t)(p->packed + k->encode(p->coder ? p->coder->state : NULL, pcm, k->frame, packet + p->packed, room - p->packed));
+    int at = 0;
+    for (; p->packed - at >= full; at += full) {
+        port_packet(c, p, p->payload_type, p->marker, p->packet_timestamp, packet + at, full);
+        p->packet_timestamp += p->ticks * p->ptime / 20;
+        p->marker = 0;
+    }
+    p->packed = (uint16_t)(p->packed - at);
+    if (at) memmove(packet, packet + at, p->packed);
+}
+
+/* Send one frame of linear audio at the port's rate; the timeline has been advanced to it. */
 static inline void port_audio(core *c, port *p, const int16_t *pcm) {
-    if (p->packet_frames == 0) p->packet_timestamp = p->timestamp;
-    g711_encode(p->codec, pcm, p->packet + p->packet_frames * CORE_FRAME, CORE_FRAME);
-    if (++p->packet_frames >= p->frames_per_packet) port_flush(c, p);
+    const codec *k = &codecs[p->codec];
+    if (!k->encode || ((k->state || k->bytes > 160 || !k->bytes) && !p->coder)) return;
+    if (p->packed && p->timestamp - p->packet_timestamp != (uint32_t)p->packed * p->ticks / (k->bytes ? k->bytes : k->frame))
+        port_flush(c, p);
+    if (!p->packed) p->packet_timestamp = p->timestamp;
+    if (k->bytes) {
+        port_audio_cut(c, p, k, pcm);
+    } else if (p->ptime == 10) {
+        port_encode(c, p, p->timestamp, pcm, k->frame / 2);
+        port_encode(c, p, p->timestamp + p->ticks / 2, pcm + k->frame / 2, k->frame / 2);
+    } else if (p->ptime < 40) {
+        port_encode(c, p, p->timestamp, pcm, k->frame);
+    } else {
+        memcpy(p->coder->collected + p->packed, pcm, k->frame * sizeof *pcm);
+        p->packed = (uint16_t)(p->packed + k->frame);
+        if (p->packed * 20 >= k->frame * p->ptime) port_flush(c, p);
+    }
 }
 
 /* Send what the digit sender wants in this frame; return 1 if it takes the place of audio. */
@@ -65,7 +110,7 @@ static inline int port_digits(core *c, port *p) {
     if (!d.send) return 0;
     port_flush(c, p);
     uint8_t payload[4];
-    dtmf_write(payload, d.event, d.end, d.duration);
+    dtmf_write(payload, d.event, d.end, d.duration * p->event_clock / 8000);
     if (p->dtmf_send != DTMF_NONE) port_packet(c, p, p->dtmf_send, d.marker, d.start, payload, 4);
     p->marker = 1;
     return 1;
@@ -122,8 +167,10 @@ static inline void relay_packet(core *c, port *from, port *listener, const uint8
     if ((int16_t)(sequence - listener->next_sequence) >= 0) {
         listener->next_sequence = (uint16_t)(sequence + 1);
         if (!event) {
+            const codec *k = &codecs[from->codec];
+            int lasts = k->lasts ? k->lasts(data + h->offset, h->length) : 0;
             listener->timestamp = timestamp;
-            listener->last_samples = h->length;
+            listener->last_ticks = lasts > 0 ? (uint32_t)lasts : listener->ticks;
         }
     }
 }
@@ -158,7 +205,7 @@ static inline void port_report(core *c, port *p, int last, int64_t now) {
     own.bye = (uint8_t)last;
     own.has_sender = p->counters.sent != p->sent_prior;
     own.ntp = ntp_time(c, now);
-    own.timestamp = p->timestamp + (uint32_t)samples_of(now - p->sent_ns);
+    own.timestamp = p->timestamp + (uint32_t)units_of(now - p->sent_ns, p->source.clock);
     own.packets = p->counters.sent;
     own.octets = p->octets;
     p->sent_prior = p->counters.sent;

@@ -66,14 +66,14 @@ static inline int sequence_receive(sequence *s, uint32_t ssrc, uint16_t number) 
     return SEQ_RESTARTED;
 }
 
-/* `arrival` is on the clock of the timestamps; only their difference matters. */
-static inline void sequence_arrival(sequence *s, uint32_t timestamp, uint32_t arrival) {
+/* `arrival` is on the clock of the timestamps, so many hertz; only their difference matters. */
+static inline void sequence_arrival(sequence *s, uint32_t timestamp, uint32_t arrival, uint32_t clock) {
     uint32_t transit = arrival - timestamp;
     if (s->timed) {
         int32_t d = (int32_t)(transit - s->transit);
         uint32_t distance = d < 0 ? 0u - (uint32_t)d : (uint32_t)d;
         /* A jump of the timestamps is not jitter: one second at most enters the estimate. */
-        if (distance <= 8000) s->jitter += distance - ((s->jitter + 8) >> 4);
+        if (distance <= clock) s->jitter += distance - ((s->jitter + 8) >> 4);
     }
     s->transit = transit;
     s->timed = 1;

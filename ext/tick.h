@@ -22,28 +22,31 @@ static inline void list_add(uint32_t *first, uint32_t index, uint32_t *next, uin
 
 /* ---- sources of this slot ----------------------------------------------------------------------------------------- */
 /* The last frame again, fading out in three; `run` counts them from 1. */
-static inline void port_fade(const int16_t *restrict last, int16_t *restrict out, int run) {
+static inline void port_fade(const int16_t *restrict last, int16_t *restrict out, int run, int n) {
     static const int32_t gain[4] = {32768, 22938, 11469, 0}; /* Q15, at the borders of the frames */
     int32_t from = gain[run - 1], step = gain[run] - from;
-    for (int i = 0; i < CORE_FRAME; i++) out[i] = (int16_t)((last[i] * (from + step * (i + 1) / CORE_FRAME)) >> 15);
+    for (int i = 0; i < n; i++) out[i] = (int16_t)((last[i] * (from + step * (i + 1) / n)) >> 15);
 }
 
+/* Make the frame that this port says in this tick, or none. */
 static inline void port_decode(core *c, port *p, int64_t now) {
-    (void)c;
-    uint8_t frame[CORE_FRAME];
+    uint8_t frame[JITTER_FRAME];
     source *s = &p->source;
+    const codec *k = &codecs[p->codec];
+    if (!port_speaks(p) || k->bytes != JITTER_FRAME || (k->state && !p->coder)) return;
     int came = jitter_pop(&p->jitter, frame, g711_silence(p->codec), now);
-    s->has_frame = 1;
     if (came > 0) {
-        g711_decode(p->codec, frame, s->pcm, CORE_FRAME);
-        memcpy(p->plc_last, s->pcm, sizeof s->pcm);
+        int16_t *pcm = source_make(c, s);
+        k->decode(p->coder ? p->coder->state : NULL, frame, JITTER_FRAME, pcm, k->frame);
+        memcpy(p->plc_last, pcm, k->frame * sizeof *pcm);
         p->plc_run = 0;
     } else if (p->plc_run < 3 && !p->dtmf_in.active) {
-        port_fade(p->plc_last, s->pcm, ++p->plc_run);
+        port_fade(p->plc_last, source_make(c, s), ++p->plc_run, k->frame);
     } else {
         p->plc_run = 4;
-        s->has_frame = 0;
+        return;
     }
+    if (p->tapped && came >= 0) source_tap_frame(c, s, p->jitter.play - JITTER_FRAME);
 }
 
 static inline void player_free(core *c, player *p, int by_itself) {
@@ -69,11 +72,13 @@ static inline void player_serve(core *c, player *p, int64_t now) {
         player_free(c, p, (int)p->played);
         return;
     }
-    int filled = 0;
-    while (filled < CORE_FRAME && p->samples) {
+    if (!p->samples) return;
+    int filled = 0, n = rate_frame[s->rate];
+    int16_t *pcm = source_make(c, s);
+    while (filled < n && p->samples) {
         uint32_t run = p->samples - p->at;
-        if (run > (uint32_t)(CORE_FRAME - filled)) run = (uint32_t)(CORE_FRAME - filled);
-        memcpy(s->pcm + filled, p->pcm + p->at, run * sizeof(int16_t));
+        if (run > (uint32_t)(n - filled)) run = (uint32_t)(n - filled);
+        memcpy(pcm + filled, p->pcm + p->at, run * sizeof *pcm);
         filled += (int)run;
         p->at += run;
         if (p->at == p->samples) {
@@ -81,13 +86,10 @@ static inline void player_serve(core *c, player *p, int64_t now) {
             if (p->repeats && --p->repeats == 0) p->samples = 0;
         }
     }
-    memset(s->pcm + filled, 0, sizeof(int16_t) * (size_t)(CORE_FRAME - filled));
-    s->has_frame = filled != 0;
-    if (filled) {
-        source_map(s, p->played, now, 0, 1);
-        if (s->tap_count) source_tap(c, s, p->played, s->pcm, filled);
-        p->played += CORE_FRAME;
-    }
+    memset(pcm + filled, 0, sizeof *pcm * (size_t)(n - filled));
+    source_map(s, p->played, now, 0, 1);
+    if (s->tap_count) source_tap_frame(c, s, p->played);
+    p->played += (uint32_t)n;
 }
 
 /* After the listeners have had the last frame. */
@@ -99,18 +101,49 @@ static inline void player_retire(core *c, player *p, int64_t now) {
 }
 
 /* ---- listeners of this slot --------------------------------------------------------------------------------------- */
-static inline void port_mix(core *c, port *p, int64_t now) {
-    int settle = 0;
-    int16_t pcm[CORE_FRAME];
-    memset(c->sum, 0, sizeof c->sum);
+static inline void row_sum(core *c, const port *p, int rate, int32_t *sum) {
+    int n = rate_frame[rate];
     for (int i = 0; i < p->row_count; i++) {
-        row_item *item = &p->row[i];
-        source *s = core_source(c, item->source);
-        if (s && s->has_frame) mix_add(c->sum, s->pcm, item->gain, item->target, CORE_FRAME);
-        item->gain = item->target;
-        settle |= item->target == 0;
+        source *s = core_source(c, p->row[i].source);
+        const int16_t *pcm = s ? source_frame(c, s, rate) : NULL;
+        if (pcm) mix_add(sum, pcm, p->row[i].gain, p->row[i].target, n);
     }
-    mix_saturate(c->sum, pcm, CORE_FRAME);
+}
+
+/* The sum of all in the listener's crowd, made by the first of its listeners in this tick; NULL: no place for one more. */
+static inline const int32_t *crowd_sum(core *c, port *p, int rate) {
+    for (uint32_t i = 0; i < c->crowds_used; i++)
+        if (c->crowds[i].key == p->crowd && c->crowds[i].rate == rate) return c->crowds[i].sum;
+    if (c->crowds_used == CORE_CROWDS) return NULL;
+    crowd *all = &c->crowds[c->crowds_used++];
+    all->key = p->crowd;
+    all->rate = rate;
+    memset(all->sum, 0, sizeof all->sum);
+    row_sum(c, p, rate, all->sum);
+    const int16_t *own = source_frame(c, &p->source, rate);
+    if (own) mix_add(all->sum, own, MIX_UNITY, MIX_UNITY, rate_frame[rate]);
+    return all->sum;
+}
+
+static inline void port_mix(core *c, port *p, int64_t now) {
+    int settle = 0, rate = p->source.rate, n = rate_frame[rate];
+    int16_t pcm[CORE_FRAME];
+    const int32_t *all = p->crowd ? crowd_sum(c, p, rate) : NULL;
+    if (all) {
+        const int16_t *own = source_frame(c, &p->source, rate);
+        if (own) for (int i = 0; i < n; i++) c->sum[i] = all[i] - own[i];
+        mix_saturate(own ? c->sum : all, pcm, n);
+    } else {
+        memset(c->sum, 0, sizeof *c->sum * (size_t)n);
+        row_sum(c, p, rate, c->sum);
+        for (int i = 0; i < p->row_count; i++) {
+            row_item *item = &p->row[i];
+            item->gain = item->target;
+            settle |= item->target == 0;
+        }
+        mix_saturate(c->sum, pcm, n);
+        if (!p->crowd) p->crowd = row_crowd(p, port_handle(c, port_index(c, p)));
+    }
     port_audio(c, p, pcm);
     if (settle) {
         row_release(c, p);
@@ -122,7 +155,7 @@ static inline void port_send(core *c, port *p, int64_t now) {
     int digits = dtmf_busy(&p->dtmf_out);
     if (!digits && p->mode != MODE_MIX) return;
     /* A relay has sent less than half a frame ago: this slot's frame would come too early. */
-    if (p->ever_sent && port_elapsed(p, now) < CORE_FRAME / 2) return;
+    if (p->ever_sent && port_elapsed(p, now) < p->ticks / 2) return;
     port_advance(p, now);
     relay_forget(p);
     if (!port_digits(c, p) && p->mode == MODE_MIX) port_mix(c, p, now);
@@ -134,7 +167,7 @@ static inline void port_count(port *p) {
     n->lost = sequence_lost(&p->sequence);
     n->late = p->jitter.late;
     n->concealed = p->jitter.concealed;
-    n->jitter = (float)(p->sequence.jitter >> 4) / 8000.0f;
+    n->jitter = (float)(p->sequence.jitter >> 4) / (float)p->source.clock;
 }
 
 static inline int port_tell_stats(core *c, port *p, uint16_t kind, int urgent) {
@@ -165,6 +198,7 @@ static inline void port_keep(core *c, port *p, int64_t now) {
         if (p->sticky & STICKY_LATCHED) port_tell(c, p, EVENT_LATCHED, STICKY_LATCHED, 0.0f);
         if (p->sticky & STICKY_TIMEOUT) port_tell(c, p, EVENT_TIMEOUT, STICKY_TIMEOUT, (float)(now - p->heard_ns) / 1e9f);
         if (p->sticky & STICKY_RESUMED) port_tell(c, p, EVENT_RESUMED, STICKY_RESUMED, 0.0f);
+        if (p->sticky & STICKY_OPAQUE) port_tell(c, p, EVENT_OPAQUE, STICKY_OPAQUE, 0.0f);
         if (p->sticky & STICKY_DIGIT) port_tell_digit(c, p, p->sticky_event, p->sticky_duration);
     }
     if (!p->has_session) return;
@@ -198,6 +232,9 @@ static inline void port_prefetch(const port *p) {
 static inline void core_tick(core *c, int64_t now) {
     uint32_t slot = (uint32_t)(now / 1000000 % CORE_SLOTS);
     c->ticks++;
+    c->frames_used = 0;
+    c->crowds_used = 0;
+    if (c->given_back) core_give_back(c);
     for (uint32_t i = c->slot_decoding[slot] ? c->slot_ports[slot] : CORE_NOBODY; i != CORE_NOBODY; i = c->ports[i].source.next)
         if (c->ports[i].source.state == STATE_OPEN && c->ports[i].mixed_by) port_decode(c, &c->ports[i], now);
     for (uint32_t i = c->slot_players[slot], next; i != CORE_NOBODY; i = next) {

@@ -26,6 +26,7 @@ from softswitch.dialplan import numbers, patterns
 from softswitch.dialplan.codes import KEYS
 from softswitch.directory.people import Role
 from softswitch.media.engine import Codec
+from softswitch.media.negotiation import STATIC
 
 __all__ = ["Bounds", "Env", "File", "Generated", "Literally", "Names", "Noun", "PasswordSource", "Refused"]
 
@@ -251,7 +252,7 @@ def _address(value: str) -> str | Wrong:
 
 
 def _codec(value: str) -> Codec | Wrong:
-    known = {codec.value: codec for codec in Codec}
+    known = {codec.value: codec for codec in STATIC}
     if value.upper() in known:
         return known[value.upper()]
     return Wrong("not_a", {"noun": "codec", "nearest": quoted(nearest(value, known))})

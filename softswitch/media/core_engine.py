@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from softswitch.errors import NoSuch, NotPossible
 from softswitch.ids import Ids
-from softswitch.media import libopus, native, sounds
+from softswitch.media import libopus, native, sounds, wav
 from softswitch.media.engine import (
     Codec,
     File,
@@ -30,7 +31,12 @@ from softswitch.mixer import tones
 __all__ = ["CoreEngine", "Room"]
 
 SLOTS = 20
-CODECS = {Codec.PCMU: 0, Codec.PCMA: 1}
+CODECS = {codec: number for number, codec in enumerate(Codec)}
+"""The order of the core's table, ext/codec.h."""
+
+RATES = (8000, 16_000)
+"""Of recordings, Hz."""
+
 SENDS, RECEIVES, KEYS = 1, 2, 4
 UNITY = 4096
 NO_EVENT = 255
@@ -99,6 +105,8 @@ class CoreEngine:
         self._room_of: dict[int, Room] = {}
         self._next_room = 1
         self._sounds: dict[int, bytes] = {}
+        self._spoken: dict[int, tuple[Codec, str]] = {}
+        """What each port's coder was made for."""
         opus = libopus.find()
         if isinstance(opus, libopus.Library):
             native.use_opus(opus.addresses)
@@ -163,12 +171,18 @@ class CoreEngine:
         room = self._room_of.get(port)
         if room is None:
             return
+        spoken = session.codec, session.format
         try:
             room.shard.core.set_session(
                 port,
                 remote=session.remote,
                 rtcp_remote=session.rtcp_remote,
                 codec=CODECS[session.codec],
+                # A hold must not reset the codec: its state runs on through every renegotiation that keeps it.
+                keep=self._spoken.get(port) == spoken,
+                clock=session.clock,
+                format=zlib.crc32(session.format.encode()),
+                event_clock=session.dtmf_clock,
                 payload_type=session.payload_type,
                 dtmf_send=NO_EVENT if session.dtmf_send is None else session.dtmf_send,
                 dtmf_receive=NO_EVENT if session.dtmf_receive is None else session.dtmf_receive,
@@ -178,6 +192,9 @@ class CoreEngine:
             )
         except ValueError as error:
             raise NotPossible(str(error)) from None
+        except MemoryError as error:
+            raise NotPossible(f"{session.codec}: {error}") from None
+        self._spoken[port] = spoken
 
     def close_port(self, port: PortId) -> None:
         room = self._room_of.pop(port, None)
@@ -211,10 +228,10 @@ class CoreEngine:
         found = self._room(room)
         match source:
             case Tone():
-                pcm = tones.render(source.frequencies, source.level, source.cadence)
+                pcm, hertz = tones.render(source.frequencies, source.level, source.cadence), 8000
                 repeats = source.repeat if source.cadence and source.repeat is not None else 0
             case File():
-                pcm, repeats = sounds.load(source.path), 0 if source.loop else 1
+                pcm, repeats, hertz = sounds.load(source.path), 0 if source.loop else 1, sounds.RATE
         handle = found.shard.players.take()
         if handle is None:
             raise NotPossible("the media core has no player left")
@@ -222,7 +239,7 @@ class CoreEngine:
         self._sounds[handle] = pcm
         found.players.add(handle)
         self._room_of[handle] = found
-        found.shard.core.play(handle, found.slot, pcm, repeats)
+        found.shard.core.play(handle, found.slot, pcm, repeats, hertz)
         return SourceId(handle)
 
     def stop(self, source: SourceId) -> None:
@@ -235,21 +252,25 @@ class CoreEngine:
 
     # Recordings -----------------------------------------------------------------------------------------------------
 
-    def record(self, room: RoomId, tracks: Mapping[Track, Sequence[SourceId]], path: Path) -> RecordingId:
+    def record(
+        self, room: RoomId, tracks: Mapping[Track, Sequence[SourceId]], path: Path, *, rate: int = 8000
+    ) -> RecordingId:
+        if rate not in RATES:
+            raise NotPossible(f"a recording has 8000 or 16000 samples a second, not {rate}")
         found, tapped = self._room(room), _tapped(tracks)
         handle = found.shard.recordings.take()
         if handle is None:
             raise NotPossible("the media core has no recorder left")
         found.recordings.add(handle)
         self._room_of[handle] = found
-        self._open_recording(handle, path)
-        found.shard.core.record(handle, found.slot, *tapped)
+        self._open_recording(handle, path, wav.Form(len(tapped), rate))
+        found.shard.core.record(handle, found.slot, rate, tapped)
         return RecordingId(handle)
 
     def retrack(self, recording: RecordingId, tracks: Mapping[Track, Sequence[SourceId]]) -> None:
         room = self._room_of.get(recording)
         if room is not None:
-            room.shard.core.retrack(recording, *_tapped(tracks))
+            room.shard.core.retrack(recording, _tapped(tracks))
 
     def stop_recording(self, recording: RecordingId) -> None:
         room = self._room_of.pop(recording, None)
@@ -258,7 +279,7 @@ class CoreEngine:
         room.recordings.discard(recording)
         room.shard.core.stop_recording(recording)
 
-    def _open_recording(self, handle: int, path: Path) -> None:
+    def _open_recording(self, handle: int, path: Path, form: wav.Form) -> None:
         raise NotImplementedError
 
     # Events ---------------------------------------------------------------------------------------------------------
@@ -274,6 +295,7 @@ class CoreEngine:
                 case PlayEnded(source):
                     self._free_player(shard, source)
                 case PortClosed(port):
+                    self._spoken.pop(port, None)
                     shard.ports.give_back(port)
                     shard.open_ports -= 1
                     self._release(port)
@@ -294,8 +316,10 @@ class CoreEngine:
         raise NotImplementedError
 
 
-def _tapped(tracks: Mapping[Track, Sequence[SourceId]]) -> tuple[list[int], list[int]]:
-    left, right = list(tracks.get(Track.LEFT, ())), list(tracks.get(Track.RIGHT, ()))
-    if len(left) > native.TAPS or len(right) > native.TAPS:
+def _tapped(tracks: Mapping[Track, Sequence[SourceId]]) -> list[list[int]]:
+    """The sources of each track in the order of the file's channels; the third only where it is named."""
+    named = [track for track in Track if track is not Track.WHISPER or track in tracks]
+    tapped = [[int(source) for source in tracks.get(track, ())] for track in named]
+    if any(len(sources) > native.TAPS for sources in tapped):
         raise NotPossible(f"a track taps at most {native.TAPS} sources")
-    return [int(source) for source in left], [int(source) for source in right]
+    return tapped

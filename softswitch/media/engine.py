@@ -39,6 +39,7 @@ __all__ = [
     "SourceId",
     "Tone",
     "Track",
+    "Unheard",
 ]
 
 Address = tuple[str, int]
@@ -60,10 +61,20 @@ RecordingId = NewType("RecordingId", int)
 
 
 class Codec(StrEnum):
-    """Codecs of the core, by their RTP encoding name (RFC 3551)."""
+    """Codecs of the core, by their RTP encoding name (RFC 3551); L16 with its rate.
+
+    ``PASSTHROUGH`` is any other: its packets go from one port to another of the
+    same ``MediaSession.format``, and whoever would have to be mixed is silent.
+    """
 
     PCMU = "PCMU"
     PCMA = "PCMA"
+    G722 = "G722"
+    L16_8 = "L16/8000"
+    L16_16 = "L16/16000"
+    L16_48 = "L16/48000"
+    OPUS = "opus"
+    PASSTHROUGH = "passthrough"
 
 
 class Means(StrEnum):
@@ -75,10 +86,11 @@ class Means(StrEnum):
 
 
 class Track(StrEnum):
-    """Channels of a conversation's recording: customer side left, employee side right."""
+    """Channels of a conversation's recording: customer side left, employee side right, whispers apart from both."""
 
     LEFT = "left"
     RIGHT = "right"
+    WHISPER = "whisper"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +101,11 @@ class MediaSession:
     when the peer disabled the stream. ``sends``: we may send to the peer.
     ``receives``: the peer may send to us, so silence for ``timeout`` seconds is
     reported as ``MediaTimeout``. ``ptime`` is in milliseconds, of what we send.
-    ``dtmf_*`` are the telephone-event payload types (RFC 4733), None if not agreed.
+    ``dtmf_*`` are the telephone-event payload types (RFC 4733), None if not agreed,
+    at ``dtmf_clock`` Hz. ``format`` tells apart what one codec name may mean (its
+    parameters; for ``PASSTHROUGH`` the whole rtpmap and fmtp): packets pass between
+    ports only where codec and format are equal. ``clock`` is the RTP clock of a
+    ``PASSTHROUGH`` codec in Hz; those of the others are known.
     ``keys``: digits of the peer are commands to us; they are told, but reach nobody who hears it.
     """
 
@@ -103,6 +119,9 @@ class MediaSession:
     receives: bool = True
     rtcp_remote: Address | None = None
     timeout: float = 30.0
+    dtmf_clock: int = 8000
+    format: str = ""
+    clock: int = 8000
     keys: bool = False
 
 
@@ -170,6 +189,13 @@ class MediaResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unheard:
+    """A mix or a recording wants to hear this port (or is for it), but its codec can only be passed through."""
+
+    port: PortId
+
+
+@dataclass(frozen=True, slots=True)
 class PlayEnded:
     """A player reached its end; its source id is dead."""
 
@@ -215,7 +241,9 @@ class PortClosed:
     stats: PortStats
 
 
-MediaEvent = Latched | Digit | MediaTimeout | MediaResumed | PlayEnded | RecordingEnded | PortStats | PortClosed
+MediaEvent = (
+    Latched | Digit | MediaTimeout | MediaResumed | Unheard | PlayEnded | RecordingEnded | PortStats | PortClosed
+)
 
 
 class MediaEngine(Protocol):
@@ -257,8 +285,14 @@ class MediaEngine(Protocol):
         """Send RFC 4733 events to the peer, 100 ms each with 50 ms pauses; ignored where not negotiated."""
         ...
 
-    def record(self, room: RoomId, tracks: Mapping[Track, Sequence[SourceId]], path: Path) -> RecordingId:
-        """Record the sources (not mixes) into a stereo WAV at ``path``, placed by RTP timestamp."""
+    def record(
+        self, room: RoomId, tracks: Mapping[Track, Sequence[SourceId]], path: Path, *, rate: int = 8000
+    ) -> RecordingId:
+        """Record the sources (not mixes) into a WAV at ``path``, placed by RTP timestamp.
+
+        ``rate`` is 8000 or 16000 Hz. The file is in stereo, or has a third channel
+        if ``tracks`` names the whisper track, be it empty; ``retrack`` adds none.
+        """
         ...
 
     def retrack(self, recording: RecordingId, tracks: Mapping[Track, Sequence[SourceId]]) -> None:

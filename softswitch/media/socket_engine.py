@@ -12,6 +12,7 @@ from pathlib import Path
 
 from softswitch.errors import NotPossible
 from softswitch.ids import Ids
+from softswitch.media import wav
 from softswitch.media.core_engine import CoreEngine, Shard
 from softswitch.media.engine import MediaEvent, OpenPort, PortId, RecordingEnded, RecordingId, RoomId, SourceId
 from softswitch.media.ports import PortPair, PortPool
@@ -140,8 +141,8 @@ class SocketEngine(CoreEngine):
     def _release(self, port: int) -> None:
         self._pool.release(self._pairs.pop(port))
 
-    def _open_recording(self, handle: int, path: Path) -> None:
-        self._writer.open(handle, path)
+    def _open_recording(self, handle: int, path: Path, form: wav.Form) -> None:
+        self._writer.open(handle, path, form)
 
     def _feed(self) -> None:
         """Take recorded blocks to the writer; runs on its thread."""

@@ -29,7 +29,6 @@ __all__ = ["VirtualEngine"]
 HOST, FIRST_PORT = "10.99.0.1", 20000
 RTP, RTCP = 0, 1
 RTCP_TYPES = range(192, 224)
-RATE = 8000
 NTP_OFFSET = 2_208_988_800.0
 """NTP counts from 1900: under virtual time the monotonic zero is 1970."""
 
@@ -37,6 +36,7 @@ NTP_OFFSET = 2_208_988_800.0
 @dataclass(slots=True)
 class _Recording:
     path: Path
+    form: wav.Form
     blocks: list[bytes] = field(default_factory=list)
 
 
@@ -85,8 +85,9 @@ class VirtualEngine(CoreEngine):
 
     def recorded(self, recording: RecordingId) -> dict[Track, NDArray[np.int16]]:
         """What a recording has so far; complete after it was stopped and stepped."""
-        samples = np.frombuffer(b"".join(self._recordings[recording].blocks), dtype="<i2").reshape(-1, 2)
-        return {Track.LEFT: samples[:, 0].astype(np.int16), Track.RIGHT: samples[:, 1].astype(np.int16)}
+        found = self._recordings[recording]
+        samples = np.frombuffer(b"".join(found.blocks), dtype="<i2").reshape(-1, found.form.channels)
+        return {track: samples[:, i].astype(np.int16) for i, track in enumerate(Track) if i < found.form.channels}
 
     def counters(self) -> dict[str, int]:
         """Counters of the core itself: ring_full, out_full, pool_empty, refused..."""
@@ -105,8 +106,8 @@ class VirtualEngine(CoreEngine):
         self._local.pop(port, None)
         self._by_index.pop(index_of(port), None)
 
-    def _open_recording(self, handle: int, path: Path) -> None:
-        self._recordings[handle] = _Recording(path)
+    def _open_recording(self, handle: int, path: Path, form: wav.Form) -> None:
+        self._recordings[handle] = _Recording(path, form)
 
     def _collect(self) -> None:
         for handle, samples, last, missed in self._core.blocks():
@@ -121,9 +122,9 @@ def _finish(handle: RecordingId, recording: _Recording, missed: int) -> Recordin
     """Write the file as the real engine would, when there is a directory for it."""
     pcm = b"".join(recording.blocks)
     if recording.path.parent.is_dir():
-        recording.path.write_bytes(wav.header(len(pcm)) + pcm)
+        recording.path.write_bytes(wav.header(len(pcm), recording.form) + pcm)
     error = f"{missed} blocks were lost" if missed else None
-    return RecordingEnded(handle, recording.path, len(pcm) / 4 / RATE, error)
+    return RecordingEnded(handle, recording.path, recording.form.seconds(len(pcm)), error)
 
 
 def nanoseconds(now: float) -> int:

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 __all__ = [
-    "CHANNELS",
-    "FRAME",
     "HEADER",
     "PART",
-    "RATE",
+    "STEREO",
+    "Form",
     "Repaired",
     "claim",
     "finished_path",
@@ -30,14 +29,32 @@ __all__ = [
     "repair_all",
 ]
 
-RATE = 8000
-"""Hz."""
 
-CHANNELS = 2
-"""Customer side left, employee side right."""
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What the samples of a file mean: signed 16-bit little-endian, customer side left, employee side right.
 
-FRAME = 2 * CHANNELS
-"""Bytes of one sample of all channels: signed 16-bit little-endian."""
+    A third channel holds what was whispered.
+    """
+
+    channels: int = 2
+    rate: int = 8000
+    """Hz."""
+
+    @property
+    def frame(self) -> int:
+        """Bytes of one sample of all channels."""
+        return 2 * self.channels
+
+    def seconds(self, size: int) -> float:
+        """How long so many bytes of samples last."""
+        return size / self.frame / self.rate
+
+
+STEREO = Form()
+
+_FORMS = [Form(channels, rate) for rate in (8000, 16_000) for channels in (2, 3)]
+"""The first is the one that a file without a header is taken for."""
 
 HEADER = 44
 """Bytes before the samples."""
@@ -50,7 +67,7 @@ _MAX_RIFF = 0xFFFFFFFF
 """RIFF sizes have 32 bits: 37 hours. What comes after stays in the file and is played by the lenient."""
 
 
-def header(size: int) -> bytes:
+def header(size: int, form: Form = STEREO) -> bytes:
     """Return the header of a file with ``size`` bytes of samples."""
     return struct.pack(
         "<4sI4s4sIHHIIHH4sI",
@@ -60,11 +77,11 @@ def header(size: int) -> bytes:
         b"fmt ",
         16,
         1,  # WAVE_FORMAT_PCM
-        CHANNELS,
-        RATE,
-        RATE * FRAME,
-        FRAME,
-        8 * FRAME // CHANNELS,
+        form.channels,
+        form.rate,
+        form.rate * form.frame,
+        form.frame,
+        16,  # bits of a sample
         b"data",
         min(size, _MAX_RIFF - HEADER + 8),
     )
@@ -165,24 +182,29 @@ def _finish(part: Path) -> Repaired | None:
 def _repair(path: Path, descriptor: int) -> Repaired:
     length = os.fstat(descriptor).st_size
     found = os.pread(descriptor, HEADER, 0)
-    if not _ours(found):
+    form = _form(found)
+    if form is None:
         return Repaired(path, 0.0, error=f"{path}: not a recording, it begins with {found[:12]!r}")
     samples = max(length - HEADER, 0)
-    whole = samples + -samples % FRAME
-    right = header(whole)
+    whole = samples + -samples % form.frame
+    right = header(whole, form)
     if found == right and whole == samples:
-        return Repaired(path, whole / FRAME / RATE)
+        return Repaired(path, form.seconds(whole))
     os.pwrite(descriptor, right, 0)
     os.ftruncate(descriptor, HEADER + whole)
     os.fsync(descriptor)
-    return Repaired(path, whole / FRAME / RATE, changed=True)
+    return Repaired(path, form.seconds(whole), changed=True)
 
 
-def _ours(found: bytes) -> bool:
-    """Whether these first bytes are our header up to its sizes, or zeros that a power failure left in its place."""
+def _form(found: bytes) -> Form | None:
+    """Return the form of which these first bytes are our header up to its sizes, None if they are something else."""
+    # A power failure leaves zeros in place of the header.
     if not any(found):
-        return True
-    known = bytearray(header(0)[: len(found)])
-    for at in (_SIZE_AT, _DATA_SIZE_AT):
-        known[at : at + 4] = found[at : at + 4]
-    return bytes(known) == found
+        return STEREO
+    for form in _FORMS:
+        known = bytearray(header(0, form)[: len(found)])
+        for at in (_SIZE_AT, _DATA_SIZE_AT):
+            known[at : at + 4] = found[at : at + 4]
+        if bytes(known) == found:
+            return form
+    return None

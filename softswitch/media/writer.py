@@ -49,6 +49,7 @@ class _Recording:
 
     id: int
     path: Path
+    form: wav.Form
     descriptor: int = -1
     size: int = 0
     """Bytes of samples in the file."""
@@ -144,9 +145,9 @@ class Writer:
 
     # Any thread -----------------------------------------------------------------------------------------------------
 
-    def open(self, recording_id: int, path: Path) -> None:
+    def open(self, recording_id: int, path: Path, form: wav.Form = wav.STEREO) -> None:
         """Begin a recording that will be ``path`` when it is finished; its directory must exist."""
-        recording = _Recording(recording_id, path)
+        recording = _Recording(recording_id, path, form)
         with self._lock:
             assert not self._stopping, "the writer is stopped"
             assert recording_id not in self._recordings, f"recording {recording_id} is open already"
@@ -158,11 +159,11 @@ class Writer:
 
         Blocks for a recording that is not open (any more) are ignored.
         """
-        assert len(block) % wav.FRAME == 0, f"a block of {len(block)} bytes splits a frame"
         with self._lock:
             recording = self._recordings.get(recording_id)
             if recording is None:
                 return True
+            assert len(block) % recording.form.frame == 0, f"a block of {len(block)} bytes splits a frame"
             if self._waiting + len(block) > self._limit:
                 recording.dropped += len(block)
                 self._counters.dropped += len(block)
@@ -295,7 +296,7 @@ class Writer:
         """Leave behind what can be played, under its final name if that is possible, and tell."""
         recording.finished = True
         path, unsettled = _settle(recording)
-        silent = recording.silence / wav.FRAME / wav.RATE
+        silent = recording.form.seconds(recording.silence)
         if error is None:
             error = unsettled
         if error is None and silent:
@@ -304,7 +305,7 @@ class Writer:
         with self._lock:
             if self._recordings.get(recording.id) is recording:
                 del self._recordings[recording.id]
-        self._finished.append(Finished(recording.id, path, recording.size / wav.FRAME / wav.RATE, error))
+        self._finished.append(Finished(recording.id, path, recording.form.seconds(recording.size), error))
         os.eventfd_write(self._done, 1)
 
 
@@ -314,7 +315,7 @@ def _create(recording: _Recording) -> None:
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     recording.descriptor = os.open(wav.part_path(recording.path), flags, 0o640)
     wav.claim(recording.descriptor)
-    os.write(recording.descriptor, wav.header(0))
+    os.write(recording.descriptor, wav.header(0, recording.form))
 
 
 def _append(recording: _Recording, silence: int, samples: bytes) -> None:
@@ -330,7 +331,7 @@ def _append(recording: _Recording, silence: int, samples: bytes) -> None:
         written = os.write(recording.descriptor, rest)
         recording.size += written
         rest = rest[written:]
-    os.pwrite(recording.descriptor, wav.header(recording.size), 0)
+    os.pwrite(recording.descriptor, wav.header(recording.size, recording.form), 0)
 
 
 def _settle(recording: _Recording) -> tuple[Path, str | None]:
@@ -338,10 +339,10 @@ def _settle(recording: _Recording) -> tuple[Path, str | None]:
     if recording.descriptor < 0:
         return recording.path, None
     part = wav.part_path(recording.path)
-    recording.size -= recording.size % wav.FRAME
+    recording.size -= recording.size % recording.form.frame
     try:
         os.ftruncate(recording.descriptor, wav.HEADER + recording.size)
-        os.pwrite(recording.descriptor, wav.header(recording.size), 0)
+        os.pwrite(recording.descriptor, wav.header(recording.size, recording.form), 0)
         os.fdatasync(recording.descriptor)
         path = wav.finished_path(part)
         part.rename(path)

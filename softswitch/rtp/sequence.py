@@ -12,8 +12,6 @@ MAX_DROPOUT = 3000
 WINDOW = 64
 """Steps backward within which a packet is reordered rather than a sign of a restart; the width of our memory."""
 
-_CLOCK = 8000
-
 
 class Order(IntEnum):
     """What a sequence number says about its packet."""
@@ -79,14 +77,14 @@ class Sequence:
         self._begin(ssrc, number)
         return Order.RESTARTED
 
-    def arrival(self, timestamp: int, at: int) -> None:
-        """Enter an audio packet into the jitter estimate; ``at`` is on the clock of the timestamps."""
+    def arrival(self, timestamp: int, at: int, clock: int = 8000) -> None:
+        """Enter an audio packet into the jitter estimate; ``at`` is on the clock of the timestamps, ``clock`` Hz."""
         transit = (at - timestamp) % (1 << 32)
         if self._transit is not None:
             difference = (transit - self._transit) % (1 << 32)
             distance = min(difference, (1 << 32) - difference)
             # A jump of the timestamps is not jitter: one second at most enters the estimate.
-            if distance <= _CLOCK:
+            if distance <= clock:
                 self.jitter += distance - (self.jitter + 8 >> 4)
         self._transit = transit
 

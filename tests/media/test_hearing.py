@@ -20,8 +20,8 @@ def hears(phone: Phone, *frequencies: float) -> bool:
     return wanted and all(phone.level(f) <= -60 for f in EVERYBODY - set(frequencies))
 
 
-@pytest.mark.parametrize("customer_codec", Codec)
-@pytest.mark.parametrize("agent_codec", Codec)
+@pytest.mark.parametrize("customer_codec", [Codec.PCMU, Codec.PCMA])
+@pytest.mark.parametrize("agent_codec", [Codec.PCMU, Codec.PCMA])
 def test_two_parties_hear_each_other_and_not_themselves(customer_codec: Codec, agent_codec: Codec) -> None:
     room = Room()
     customer, agent = room.phone(CUSTOMER, customer_codec), room.phone(AGENT, agent_codec)

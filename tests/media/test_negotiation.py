@@ -444,7 +444,8 @@ class TestChoosingOurAddress:
         assert remote_host(sdp("m=video 4000 RTP/AVP 31")) is None
 
 
-CODECS = st.lists(st.sampled_from(Codec), min_size=1, max_size=2, unique=True)
+G711 = [Codec.PCMU, Codec.PCMA]
+CODECS = st.lists(st.sampled_from(G711), min_size=1, max_size=2, unique=True)
 FORMATS = st.lists(st.integers(0, 130).map(str) | st.sampled_from(["x", "*", "-1", "08", "٣"]), max_size=6)
 ENCODINGS = st.sampled_from(["PCMU/8000", "pcma/8000/1", "telephone-event/8000", "TELEPHONE-EVENT/48000", "G722/8000"])
 HOSTS = st.sampled_from(["192.0.2.7", "0.0.0.0", "::", "2001:db8::7", "h.example", "224.1.1.1", "1.2.3", "::1/7"])
@@ -466,7 +467,7 @@ def peers_lines(draw: st.DrawFn) -> list[str]:
     return lines
 
 
-@given(st.lists(peers_lines(), max_size=4), HOSTS, CODECS, st.none() | st.sampled_from(Codec))
+@given(st.lists(peers_lines(), max_size=4), HOSTS, CODECS, st.none() | st.sampled_from(G711))
 def test_whatever_is_offered_the_answer_is_legal(
     streams: list[list[str]], host: str, codecs: list[Codec], prefer: Codec | None
 ) -> None:

@@ -37,7 +37,7 @@ def onset(pcm: NDArray[np.int16]) -> float:
     return float(np.argmax(np.abs(pcm.astype(int)) > 2000)) / 8000
 
 
-@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("codec", [Codec.PCMU, Codec.PCMA])
 @pytest.mark.parametrize("relayed", [True, False])
 def test_each_side_is_on_its_own_track(codec: Codec, relayed: bool) -> None:
     room = Room()

@@ -86,7 +86,7 @@ def test_a_restart_of_the_peers_numbers_goes_on_in_our_one_stream() -> None:
     assert gaps(b.packets) == [(1, 320)]
 
 
-@pytest.mark.parametrize("codec", Codec)
+@pytest.mark.parametrize("codec", [Codec.PCMU, Codec.PCMA])
 def test_into_the_mixer_and_back_is_seamless_on_the_wire(codec: Codec) -> None:
     room, a, b = pair(codec)
     room.run(0.5)

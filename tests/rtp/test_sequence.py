@@ -56,15 +56,16 @@ def test_jitter_is_the_mean_deviation_of_appendix_a8() -> None:
 
 numbers = st.one_of(st.integers(0, 65_535), st.integers(0, 90), st.integers(65_500, 65_535))
 arrivals = st.tuples(st.integers(0, 2), numbers, st.integers(0, (1 << 32) - 1), st.integers(0, (1 << 32) - 1))
+clocks = st.sampled_from([8000, 48_000])
 
 
-@given(st.lists(arrivals, max_size=120))
-def test_kernel_and_twin_judge_alike(packets: list[tuple[int, int, int, int]]) -> None:
+@given(st.lists(arrivals, max_size=120), clocks)
+def test_kernel_and_twin_judge_alike(packets: list[tuple[int, int, int, int]], clock: int) -> None:
     kernel, twin = kernels.Sequence(), Sequence()
     for ssrc, number, timestamp, at in packets:
         assert kernel.receive(ssrc, number) == twin.receive(ssrc, number)
-        kernel.arrival(timestamp, at)
-        twin.arrival(timestamp, at)
+        kernel.arrival(timestamp, at, clock)
+        twin.arrival(timestamp, at, clock)
         expected = (twin.ssrc, twin.first, twin.highest, twin.received, twin.lost, twin.jitter)
         assert kernel.state == expected
 

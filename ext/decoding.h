@@ -1,0 +1,47 @@
+/* Who needs a port decoded: listeners that mix it, and recordings that cannot take its packets as they come. */
+#ifndef SOFTSWITCH_DECODING_H
+#define SOFTSWITCH_DECODING_H
+
+#include "core.h"
+
+/* Whether this port can be heard in a mix at all. */
+static inline int port_speaks(const port *p) { return p->has_session && codec_speaks(p->codec); }
+
+static inline void port_begin_decoding(core *c, port *p, int64_t now) {
+    c->slot_decoding[p->source.slot]++;
+    jitter_flush(&p->jitter);
+    p->jitter.missing_run = 0;
+    /* Until the buffer is filled, the last relayed packet stands in, fading: a hole would click. */
+    p->plc_run = 4;
+    if (p->last_length && now - p->heard_ns < 3 * CORE_FRAME_NS) {
+        const codec *k = &codecs[p->codec];
+        if (p->last_length >= k->bytes)
+            p->plc_run = k->decode(NULL, p->last_payload + p->last_length - k->bytes, k->bytes, p->plc_last, k->frame) > 0 ? 0 : 4;
+    }
+    p->last_length = 0;
+    if (p->has_session && !codec_speaks(p->codec)) port_tell(c, p, EVENT_OPAQUE, STICKY_OPAQUE, 0.0f);
+}
+
+static inline void port_want(core *c, port *p, int64_t now) {
+    if (p->mixed_by++ == 0) port_begin_decoding(c, p, now);
+}
+
+static inline void port_unwant(core *c, port *p) {
+    if (--p->mixed_by == 0) c->slot_decoding[p->source.slot]--;
+}
+
+/* Think over whether the recordings of a port need it decoded in time: packets of a codec with state, or of another
+ * rate than the file's, cannot be recorded one by one. */
+static inline void port_retap(core *c, port *p, int64_t now) {
+    const source *s = &p->source;
+    uint8_t tapped = 0;
+    for (int i = 0; i < s->tap_count; i++)
+        tapped |= codecs[p->codec].state || !codecs[p->codec].bytes || c->recordings[s->taps[i] >> 2].rate != s->rate;
+    tapped &= p->has_session;
+    if (tapped == p->tapped) return;
+    p->tapped = tapped;
+    if (tapped) port_want(c, p, now);
+    else port_unwant(c, p);
+}
+
+#endif
