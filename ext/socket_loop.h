@@ -277,6 +277,9 @@ static void socket_loop_run(socket_loop *l) {
         loop_sleep_until(l->deadline);
         int64_t now = monotonic_ns(), late = now - l->deadline;
         if (l->deadline % TICK_NS) {
+            /* What was asked before a packet came holds for the packet. */
+            core_commands(c, now);
+            loop_rewire(l, now);
             loop_drain(l, now, 1);
             loop_rewire(l, now);
             loop_flush(l);
