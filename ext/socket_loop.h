@@ -279,6 +279,7 @@ static void socket_loop_run(socket_loop *l) {
         if (l->deadline % TICK_NS) {
             /* What was asked before a packet came holds for the packet. */
             core_commands(c, now);
+            loop_flush(l);
             loop_rewire(l, now);
             loop_drain(l, now, 1);
             loop_rewire(l, now);
