@@ -148,9 +148,12 @@ class DeviceUnbound(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceReachability(Event):
+    """``why`` "disconnected": its connection ended with the process before, and it has yet to make another."""
+
     person: str
     contact: str
     reachable: bool
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,9 @@ from softswitch.sip.uri import Uri
 
 __all__ = ["ANONYMOUS", "codecs", "to_device", "to_supervisor", "to_trunk"]
 
+DEVICE_PATIENCE = 8.0
+"""Seconds without any response after which a device counts as not there: five tries over UDP, a dead stream."""
+
 ANONYMOUS = ("Anonymous", Uri(scheme="sip", user="anonymous", host="anonymous.invalid"))
 """RFC 3323 section 4.1.1.3."""
 
@@ -35,7 +38,9 @@ def to_device(incoming: Incoming, number: str, binding: Binding, person: Person,
         callee=(person.name, Uri(scheme="sip", user=person.extension, host=domain)),
         offer=None,
         asserted=None if incoming.withheld else caller,
+        patience=DEVICE_PATIENCE,
         max_forwards=_hops(incoming),
+        headers=tuple(("Route", hop) for hop in binding.path),
     )
 
 

@@ -152,6 +152,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "DeviceBound": ("{person} registers from {remote_host}", "{person}: регистрация с {remote_host}"),
     "DeviceUnbound": ("{person} is no longer registered ({why})", "{person}: регистрация окончена ({why})"),
     "DeviceReachability": ("a device of {person} does not respond", "устройство {person} не отзывается"),
+    "DeviceReachability+disconnected": (
+        "a device of {person} has yet to reconnect after the restart",
+        "устройство {person} ещё не подключилось заново после перезапуска",
+    ),
     "DeviceReachability+reachable": ("a device of {person} responds again", "устройство {person} снова отзывается"),
     "AccountBanned": (
         "{source} is banned for account {account}: too many wrong passwords",
@@ -263,6 +267,8 @@ def _cases(line: Line) -> list[str]:
             return [f"{kind}+repaired", kind]
         case "DeviceReachability" | "TrunkReachability" if data.get("reachable") is True:
             return [f"{kind}+reachable", kind]
+        case "DeviceReachability":
+            return [f"{kind}+{data.get('why')}", kind]
     return [kind]
 
 

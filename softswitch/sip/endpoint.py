@@ -18,8 +18,10 @@ from softswitch.sip.dialog import Dialog
 from softswitch.sip.events import (
     Banned,
     Binding,
+    Cause,
     Destination,
     DialogState,
+    Ended,
     Flow,
     Identity,
     Incoming,
@@ -164,7 +166,8 @@ class Endpoint:
     def restore(self, bindings: Iterable[Binding], now: float) -> None:
         """Take back the bindings of the process before, ``expires_at`` being on this process's clock."""
         for binding in self._registrar.restore(bindings, now):
-            self._keepalive.watch(binding, now)
+            if not binding.waiting:
+                self._keepalive.watch(binding, now)
 
     def unregister(self, person: str) -> list[Output]:
         """Forget the bindings of somebody who may no longer register."""
@@ -289,11 +292,21 @@ class Endpoint:
                     session = self._dialogs.get((response.call_id, response.from_.tag or ""))
                     if session is not None:
                         out += self._settle(session, session.stray_accepted(response, now), now)
+                case Ended(session=session_id, cause=Cause.NO_RESPONSE):
+                    out.append(action)
+                    out += self._silent(session_id)
                 case ServerTimedOut():
                     self._stack.counters["final response never acknowledged"] += 1
                 case _:
                     out.append(action)
         return out
+
+    def _silent(self, session_id: SessionId) -> list[Output]:
+        """A device that said nothing at all to a call is not there, until keep-alive hears from it."""
+        session = self._sessions.get(session_id)
+        if session is None or session.peer.person is None or not isinstance(session.peer.to, Flow):
+            return []
+        return [*self._registrar.silent(session.peer.person, session.peer.to)]
 
     def _settle(self, session: Session | None, actions: Iterable[Action], now: float) -> list[Output]:
         """Run the actions of a session, then note when it wants to be called again or that it is done."""
@@ -403,6 +416,8 @@ class Endpoint:
         response = self._stack.response(request, 200, to_tag=self._ids.tag())
         for contact in result.contacts:
             response.headers.add("Contact", contact)
+        for hop in request.path:
+            response.headers.add("Path", str(hop))
         out = self._answer(request, flow, response, now)
         self._note(result.changes, now)
         for change in result.changes:

@@ -324,7 +324,9 @@ SessionEvent = (
 class Binding:
     """One registered contact of a person (RFC 3261 section 10). ``expires_at`` is monotonic seconds.
 
-    ``reachable`` turns False when keep-alive OPTIONS stay unanswered; the binding stays until it expires.
+    ``reachable`` turns False when keep-alive OPTIONS or a call stay unanswered; the binding stays
+    until it expires. ``waiting``: its connection died with the process before; it is not reachable
+    until the phone registers again. ``path``: the proxies on the way to it (RFC 3327), nearest first.
     """
 
     person: str
@@ -337,6 +339,7 @@ class Binding:
     user_agent: str = ""
     path: tuple[str, ...] = ()
     reachable: bool = True
+    waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

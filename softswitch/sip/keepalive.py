@@ -66,7 +66,7 @@ class KeepAlive:
                 self._deadlines.set(key, now + settings.keepalive_interval)
                 continue
             asked, sent = self._stack.send(
-                self, None, self._questions.to(request_uri(binding.contact)), binding.flow, now
+                self, None, self._questions.to(request_uri(binding.contact), binding.path), binding.flow, now
             )
             self._asking[key], self._asked[asked] = asked, key
             self._deadlines.set(key, now + settings.keepalive_patience)

@@ -215,6 +215,11 @@ class _Message:
         return self.headers.values("Record-Route", parse_name_addrs)
 
     @property
+    def path(self) -> tuple[NameAddr, ...]:
+        """Path (RFC 3327), () when malformed."""
+        return self.headers.values("Path", parse_name_addrs)
+
+    @property
     def asserted_identities(self) -> tuple[NameAddr, ...]:
         """P-Asserted-Identity (RFC 3325), which only a trusted peer may send; () when malformed."""
         return self.headers.values("P-Asserted-Identity", parse_name_addrs)

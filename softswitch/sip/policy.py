@@ -16,7 +16,7 @@ from softswitch.sip.parser import METHODS
 __all__ = ["ALLOW", "BODY", "SUPPORTED", "Refusal", "refusal"]
 
 ALLOWED: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "UPDATE", "PRACK", "INFO")
-EXTENSIONS: Final = ("100rel", "timer")
+EXTENSIONS: Final = ("100rel", "timer", "path")
 BODY: Final = "application/sdp"
 
 ALLOW: Final = ", ".join(ALLOWED)

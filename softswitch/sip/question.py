@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from softswitch.sip.headers import Headers
 from softswitch.sip.message import Request
 from softswitch.sip.session import Stack
@@ -19,10 +21,13 @@ class Questions:
         self._from = f"<sip:{stack.settings.domain}>;tag={stack.ids.tag()}"
         self._cseq = 0
 
-    def to(self, target: Uri) -> Request:
+    def to(self, target: Uri, path: Iterable[str] = ()) -> Request:
+        """Ask ``target``, through the proxies of ``path``."""
         self._cseq += 1
         headers = Headers()
         headers.add("Max-Forwards", "70")
+        for hop in path:
+            headers.add("Route", hop)
         headers.add("From", self._from)
         headers.add("To", f"<{target}>")
         headers.add("Call-ID", self._call_id)

@@ -28,6 +28,7 @@ _BindingKey = tuple[str, str]
 """Person and contact text."""
 
 ONE_HOUR = 3600
+LONGEST_PATH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Accepted:
 def malformed(request: Request) -> bool:
     """Whether a REGISTER names things that cannot be registered: it is answered 400, whoever sent it."""
     if request.to.uri.scheme not in ("sip", "sips") or not request.to.uri.user:
+        return True
+    if "Path" in request.headers and not _is_path(request.path):
         return True
     if request.contact_is_star:
         return False
@@ -114,9 +117,18 @@ class Registrar:
             wanted.append((contact, binding, expires))
         gone = {binding.contact for _, binding, expires in wanted if binding is not None and not expires}
         fresh = {str(contact.uri) for contact, binding, expires in wanted if binding is None and expires}
-        if fresh and len(known) - len(gone) + len(fresh) > self._settings.max_contacts:
+        # A phone that waits to reconnect takes no place: it will come back, perhaps from another port.
+        living = sum(not binding.waiting for binding in known.values())
+        if fresh and living - len(gone) + len(fresh) > self._settings.max_contacts:
             return Refusal(403)
-        changes = [
+        named = {binding.contact for _, binding, _ in wanted if binding is not None}
+        returned = [
+            binding
+            for binding in list(known.values())
+            if fresh and binding.waiting and binding.call_id == request.call_id and binding.contact not in named
+        ]
+        changes = [self._remove(binding, "replaced") for binding in returned]
+        changes += [
             change
             for contact, binding, expires in wanted
             if (change := self._update(person, contact.uri, binding, expires, request, flow, now)) is not None
@@ -168,6 +180,7 @@ class Registrar:
             cseq=request.cseq.number,
             registered_at=now if known is None else known.registered_at,
             expires_at=now + expires,
+            path=tuple(map(str, request.path)),
             user_agent=(request.headers.get("User-Agent") or "")[:120],
         )
         self._store(binding)
@@ -209,9 +222,14 @@ class Registrar:
         self._store(changed)
         return [Registered(binding=changed, change="reachable" if reachable else "unreachable")]
 
+    def silent(self, person: str, flow: Flow) -> list[BindingChange]:
+        """A call over this flow got no response at all: no device of this person there is reachable."""
+        contacts = [contact for contact, who in self._flows.get(flow, {}).items() if who == person]
+        return [change for contact in contacts for change in self.set_reachable(person, contact, False)]
+
     def restore(self, bindings: Iterable[Binding], now: float) -> list[Binding]:
-        """Take back the bindings of the process before; those over streams died with it, the expired are left out."""
-        restored = [b for b in bindings if b.flow.transport == "udp" and b.expires_at > now]
+        """Take back the bindings of the process before, the expired left out."""
+        restored = [b for b in bindings if b.expires_at > now]
         for binding in restored:
             self._store(binding)
         return restored
@@ -246,6 +264,10 @@ class Registrar:
             del contacts[key[1]]
             if not contacts:
                 del self._flows[flow]
+
+
+def _is_path(hops: Collection[NameAddr]) -> bool:
+    return 0 < len(hops) <= LONGEST_PATH and all(hop.uri.routable for hop in hops)
 
 
 def _same(known: dict[str, Binding], contact: Uri) -> Binding | None:

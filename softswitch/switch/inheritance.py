@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from softswitch.clock import Clock
-from softswitch.events import DeviceUnbound, Event, RecordingFailed, RecordingFinished
+from softswitch.events import DeviceReachability, Event, RecordingFailed, RecordingFinished
 from softswitch.ids import ConversationId
 from softswitch.media import wav
 from softswitch.records.recovery import Recovered
@@ -63,39 +63,43 @@ def mend_recordings(recovered: Recovered, folder: Path) -> Mended:
 
 
 def bindings_of(recovered: Recovered, clock: Clock) -> list[Binding]:
-    """Return the registrations that can be called again at once.
-
-    One over a stream is not among them, see ``disconnected``.
-    """
+    """Return the registrations; those over streams wait for their phones to reconnect."""
     now, civil = clock.now(), clock.utc()
     bindings = []
     for bound in recovered.bindings:
         contact = parse_uri(bound.contact)
-        if bound.transport != "udp" or isinstance(contact, ParseError):
+        if isinstance(contact, ParseError):
             continue
+        waiting = bound.transport != "udp"
         bindings.append(
             Binding(
                 person=bound.person,
                 contact=contact,
-                flow=Flow("udp", (bound.local_host, bound.local_port), (bound.remote_host, bound.remote_port)),
+                flow=Flow(
+                    "tcp" if waiting else "udp",
+                    (bound.local_host, bound.local_port),
+                    (bound.remote_host, bound.remote_port),
+                ),
                 call_id=bound.call_id,
                 cseq=bound.cseq,
                 registered_at=now - (civil - bound.registered_at).total_seconds(),
                 expires_at=now + (bound.expires_at - civil).total_seconds(),
                 user_agent=bound.user_agent,
                 path=bound.path,
+                reachable=not waiting,
+                waiting=waiting,
             )
         )
     return bindings
 
 
 def disconnected(recovered: Recovered, now: datetime) -> list[Event]:
-    """Return the ends of the registrations over streams: the connection died with the process.
+    """Tell of the registrations over streams that the connection died with the process.
 
     The telephone will notice and open another.
     """
     return [
-        DeviceUnbound(at=now, person=bound.person, contact=bound.contact, why="connection closed")
+        DeviceReachability(at=now, person=bound.person, contact=bound.contact, reachable=False, why="disconnected")
         for bound in recovered.bindings
         if bound.transport != "udp"
     ]

@@ -25,7 +25,7 @@ def test_options_tells_what_we_can():
     assert answer.status == 200
     assert {"INVITE", "UPDATE", "PRACK"} <= set(answer["allow"].split(", "))
     assert answer["accept"] == "application/sdp"
-    assert answer["supported"] == "100rel, timer"
+    assert answer["supported"] == "100rel, timer, path"
 
 
 def test_an_unknown_method_is_not_implemented():

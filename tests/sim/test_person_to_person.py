@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from softswitch.events import CallArrived, CallRouted, LegAnswered, LegEnded, LegOffered
@@ -190,3 +192,31 @@ def test_calls_survive_a_bad_network(seed: int):
     assert anna.idle
     assert office.results == ["answered"]
     assert office.settled()
+
+
+def test_a_device_that_says_nothing_at_all_is_given_up_after_eight_seconds_and_is_unreachable():
+    office = VirtualOffice()
+    anna, boris = office.phone("101"), office.phone("102", registered=True)
+    boris.vanish()
+    anna.call("102")
+    office.run(8.5)
+    assert anna.status == 480
+    assert office.results == ["unreachable"]
+    assert [binding.reachable for binding in office.endpoint.bindings("102")] == [False]
+    # The next caller does not wait for it.
+    anna.call("102")
+    office.run(0.5)
+    assert anna.status == 480
+    office.network.dead.discard(boris.host)
+    office.run(15)
+    assert [binding.reachable for binding in office.endpoint.bindings("102")] == [True]
+
+
+def test_a_telephone_behind_a_proxy_is_called_through_its_path():
+    office = VirtualOffice()
+    anna, boris = office.phone("101"), office.phone("102")
+    (binding,) = office.endpoint.bindings("102")
+    office.endpoint.restore([replace(binding, path=("<sip:edge.example;lr>",))], office.now)
+    anna.call("102")
+    office.run(4)
+    assert boris.last("INVITE", request=True)["route"] == "<sip:edge.example;lr>"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -319,11 +321,73 @@ def _binding(flow: Flow, expires_at: float = 5000.0) -> Binding:
     )
 
 
-def test_bindings_are_restored_but_for_streams_and_the_expired() -> None:
+def test_bindings_are_restored_but_for_the_expired() -> None:
     _, switch, _ = office()
-    udp, tcp = Flow("udp", ALICE, BOB), Flow("tcp", ALICE, BOB, 1)
-    switch.endpoint.restore([_binding(udp), _binding(tcp), _binding(udp, expires_at=999.0)], 1000.0)
+    udp = Flow("udp", ALICE, BOB)
+    switch.endpoint.restore([_binding(udp), _binding(udp, expires_at=999.0)], 1000.0)
     assert switch.endpoint.all_bindings() == [_binding(udp)]
+
+
+def _waiting() -> Binding:
+    return replace(_binding(Flow("tcp", ALICE, BOB)), reachable=False, waiting=True)
+
+
+def test_a_binding_over_a_stream_waits_for_its_phone_and_is_not_asked_meanwhile() -> None:
+    net, switch, phone = office(keepalive_interval=10.0)
+    switch.endpoint.restore([_waiting()], net.now)
+    net.run(100)
+    assert switch.endpoint.all_bindings() == [_waiting()]
+    assert not phone.requests("OPTIONS")
+
+
+def test_a_phone_that_registers_again_with_its_contact_is_reachable_at_once() -> None:
+    net, switch, phone = office()
+    switch.endpoint.restore([_waiting()], net.now)
+    register(phone, switch, "<sip:101@192.0.2.2>")
+    (binding,) = switch.endpoint.all_bindings()
+    assert (binding.reachable, binding.waiting) == (True, False)
+    assert changes(switch) == [("sip:101@192.0.2.2", "refreshed")]
+
+
+def test_a_phone_that_reconnects_with_another_contact_replaces_the_one_that_waited() -> None:
+    net, switch, phone = office()
+    old = replace(_waiting(), contact=uri("sip:101@192.0.2.2:40001;transport=tcp"), call_id="reg")
+    switch.endpoint.restore([old], net.now)
+    register(phone, switch)
+    assert [str(b.contact) for b in switch.endpoint.all_bindings()] == ["sip:101@192.0.2.2:5060"]
+    assert changes(switch)[0] == ("sip:101@192.0.2.2:40001;transport=tcp", "replaced")
+
+
+def test_phones_that_wait_take_no_place_of_others() -> None:
+    net, switch, phone = office(max_contacts=1)
+    switch.endpoint.restore([replace(_waiting(), contact=uri("sip:101@192.0.2.9"))], net.now)
+    register(phone, switch)
+    assert len(switch.endpoint.all_bindings()) == 2
+
+
+# Path (RFC 3327) ------------------------------------------------------------------------------------------------------
+
+
+def test_the_path_of_a_registration_is_kept_and_returned() -> None:
+    _, switch, phone = office()
+    hops = "<sip:edge.example;lr>, <sip:core.example;lr>"
+    answer = register(phone, switch, Path=hops)
+    assert answer.headers.all("Path") == ["<sip:edge.example;lr>", "<sip:core.example;lr>"]
+    (binding,) = switch.endpoint.all_bindings()
+    assert binding.path == ("<sip:edge.example;lr>", "<sip:core.example;lr>")
+
+
+def test_questions_to_a_phone_behind_proxies_go_through_its_path() -> None:
+    net, switch, phone = office(keepalive_interval=10.0)
+    register(phone, switch, Path="<sip:edge.example;lr>")
+    net.run(15)
+    assert phone.requests("OPTIONS")[0].headers.all("Route") == ["<sip:edge.example;lr>"]
+
+
+@pytest.mark.parametrize("path", ["", "edge", "<http://edge.example>", ", ".join(["<sip:e.example;lr>"] * 11)])
+def test_a_path_that_nobody_could_go_is_refused(path: str) -> None:
+    _, switch, phone = office()
+    assert register(phone, switch, Path=path).status == 400
 
 
 # Keep-alive -----------------------------------------------------------------------------------------------------------
