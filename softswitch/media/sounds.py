@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -52,13 +52,15 @@ def _decoded(path: Path, _changed: int, _size: int) -> bytes:
     # Imported late: a switch that plays no file does not load the decoder's 100 MB of libraries.
     import av
 
+    # PyAV before 19 refuses a file whose title is not UTF-8, unless told; PyAV 19 no longer knows the word.
+    lenient: dict[str, Any] = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
     pieces: list[NDArray[np.int16]] = []
     length = 0
     try:
         # An open file, not a name: a name may be a protocol's address to the decoder.
         with (
             path.open("rb") as file,
-            av.open(file, "r", options={"format_whitelist": CONTAINERS}, metadata_errors="ignore") as container,
+            av.open(file, "r", options={"format_whitelist": CONTAINERS}, **lenient) as container,
         ):
             if not container.streams.audio:
                 raise NotPossible(f"{path}: no sound in this file")
