@@ -75,11 +75,17 @@ E = TypeVar("E", bound="Event")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """``seq`` and ``node`` are given by the journal (0 and "" before); ``at`` is aware UTC."""
+    """``seq`` and ``node`` are given by the journal (0 and "" before); ``at`` is aware UTC.
+
+    ``up`` is when it was published in seconds of the machine's monotonic clock, given by the
+    journal too: durations are reckoned by it, since the civil clock may be set while people
+    talk. 0 where it is not known: ``at`` was given by whoever published, or the journal is old.
+    """
 
     seq: int = 0
     node: NodeId = NodeId("")
     at: datetime = NO_TIME
+    up: float = 0.0
     conversation: ConversationId | None = None
 
 

@@ -35,7 +35,7 @@ from softswitch.sip.trace import Entry
 
 __all__ = ["call_row", "conversation_view", "event_row", "instant", "ladder_view", "person_row", "token_row"]
 
-_COMMON = frozenset({"seq", "node", "at", "conversation"})
+_COMMON = frozenset({"seq", "node", "at", "up", "conversation"})
 
 
 def instant(at: datetime) -> str:

@@ -7,8 +7,11 @@ which a device rang. A leg likewise: ``setup + ring + talk + hold`` is its life.
 All in seconds.
 
 A fold takes events in the order of the journal and never raises, whatever the
-order. A civil clock that is set back makes no negative times: for the fold time
-stands still until the clock has caught up.
+order. Its time begins with the civil time of the first event and goes on by the
+monotonic clock: whoever sets the civil clock during a call changes no duration,
+and all instants of a call are by the clock that it began with. Between events
+of which one has no monotonic time (the process died in between) the civil clock
+counts; when that was set back, time stands still until it has caught up.
 """
 
 from __future__ import annotations
@@ -41,6 +44,9 @@ from softswitch.ids import ConversationId, LegId, NodeId
 __all__ = ["Cdr", "ConversationFold", "LegRecord", "RecordingRecord"]
 
 _NONE = timedelta()
+
+LONGEST = 10 * 365 * 86400.0
+"""Seconds between two events of a conversation that are believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +227,9 @@ class ConversationFold:
         self.conversation = first.conversation
         self.node = first.node
         self.started_at = self.now = first.at
+        self._up = first.up
+        self._ahead = _NONE
+        """How far our time is ahead of the civil clock, which was set."""
         self.arrived: CallArrived | None = None
         self.routed: CallRouted | None = None
         self.answered_at: datetime | None = None
@@ -255,7 +264,7 @@ class ConversationFold:
         return [leg.phase for leg in self._legs.values() if not leg.aside]
 
     def apply(self, event: Event) -> None:
-        self._pass_time(event.at)
+        self._pass_time(event)
         match event:
             case RecordingStarted() | RecordingFinished() | RecordingFailed():
                 self._record(event)
@@ -288,11 +297,23 @@ class ConversationFold:
                 if leg is not None and leg.phase != "over":
                     self._change(leg, event)
 
-    def _pass_time(self, at: datetime) -> None:
+    def _time_of(self, event: Event) -> datetime:
+        """Return the event's time by the clock that the conversation began with."""
+        before, self._up = self._up, event.up
+        try:
+            if before and 0 <= event.up - before < LONGEST:
+                now = self.now + timedelta(seconds=event.up - before)
+                self._ahead = now - event.at
+                return now
+            return event.at + self._ahead
+        except OverflowError:
+            return event.at
+
+    def _pass_time(self, event: Event) -> None:
         """Book the time since the last event on what was going on, and move on."""
-        if at <= self.now:
+        now = self._time_of(event)
+        if now <= self.now:
             return
-        now = at
         if self.ended is None:
             passed = now - self.now
             phases = self._phases

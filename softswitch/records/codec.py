@@ -1,6 +1,7 @@
 """Events as JSON: what stands in the journal for years.
 
-    {"v":1,"kind":"LegAnswered","seq":7,"node":"n","at":"2026-11-23T09:00:00.000000+00:00","conversation":"…","leg":"…"}
+    {"v":1,"kind":"LegAnswered","seq":7,"node":"n","at":"2026-11-23T09:00:00.000000+00:00","up":81.204,
+     "conversation":"…","leg":"…"}
 
 Reading is lenient, because the writer may be an older or a newer version: an
 unknown field is ignored, a missing or impossible one has its default or the
@@ -28,7 +29,7 @@ __all__ = ["VERSION", "Record", "decode", "stamp"]
 
 VERSION = 1
 
-_COMMON = ("seq", "node", "at", "conversation")
+_COMMON = ("seq", "node", "at", "up", "conversation")
 
 
 class Record(NamedTuple):
@@ -43,12 +44,12 @@ class Record(NamedTuple):
     event: Event | None
 
 
-def stamp(event: Event, seq: int, node: NodeId, at: datetime) -> Record:
-    """Number an event: returns it with ``seq``, ``node`` and ``at`` filled in, and as JSON in ASCII.
+def stamp(event: Event, seq: int, node: NodeId, at: datetime, up: float = 0.0) -> Record:
+    """Number an event: returns it with ``seq``, ``node``, ``at`` and ``up`` filled in, and as JSON in ASCII.
 
     What the returned event says is what ``decode`` reads from ``body``. Never raises.
     """
-    kind = type(event)
+    kind, up = type(event), round(up, 3)
     fields = _FIELDS[kind.__name__]
     values = fields.get(event)
     conversation = event.conversation
@@ -57,23 +58,24 @@ def stamp(event: Event, seq: int, node: NodeId, at: datetime) -> Record:
             seq,
             _quote(node),
             at.isoformat(timespec="microseconds"),
+            up,
             "null" if conversation is None else _quote(conversation),
             *[write(value) for write, value in zip(fields.writers, values, strict=True)],
         )
     except (TypeError, ValueError, OverflowError, AttributeError):
-        return _stamp_odd(event, seq, node, at)
+        return _stamp_odd(event, seq, node, at, up)
     # The slots are set one by one: half the cost of the frozen class's __init__, in the one place that pays it for all.
     stamped = object.__new__(kind)
-    for place, value in zip(fields.places, (seq, node, at, conversation, *values), strict=True):
+    for place, value in zip(fields.places, (seq, node, at, up, conversation, *values), strict=True):
         place(stamped, value)
     return Record(seq, node, at, kind.__name__, conversation, body, stamped)
 
 
-def _stamp_odd(event: Event, seq: int, node: NodeId, at: datetime) -> Record:
+def _stamp_odd(event: Event, seq: int, node: NodeId, at: datetime, up: float) -> Record:
     """Number an event that has a value its field should not have had: it is kept as well as JSON can."""
     kind = type(event).__name__
     values = {name: _plain(getattr(event, name)) for name in _FIELDS[kind].names}
-    head = {"v": VERSION, "kind": kind, "seq": seq, "node": node, "at": _plain(at)}
+    head = {"v": VERSION, "kind": kind, "seq": seq, "node": node, "at": _plain(at), "up": _plain(up)}
     body = json.dumps(head | {"conversation": _plain(event.conversation)} | values, separators=(",", ":"))
     return decode(body) or Record(seq, node, at, kind, None, body, None)
 
@@ -95,7 +97,8 @@ def decode(body: str | bytes) -> Record | None:
     fields = _FIELDS.get(name)
     if fields is not None:
         given = {key: read(values[key]) for key, read in fields.readers if key in values}
-        event = fields.kind(seq=seq, node=node, at=at, conversation=conversation, **(fields.zeros | given))
+        up = _real(values.get("up"))
+        event = fields.kind(seq=seq, node=node, at=at, up=up, conversation=conversation, **(fields.zeros | given))
     return Record(seq, node, at, name, conversation, text, event)
 
 
@@ -223,7 +226,7 @@ class _Fields:
         self.zeros = {field.name: forms[field.name].read(None) for field in own if field.default is dataclasses.MISSING}
         rest = "".join(f',"{name}":%s' for name in self.names)
         self.template = (
-            f'{{"v":{VERSION},"kind":"{kind.__name__}","seq":%d,"node":%s,"at":"%s","conversation":%s{rest}}}'
+            f'{{"v":{VERSION},"kind":"{kind.__name__}","seq":%d,"node":%s,"at":"%s","up":%.3f,"conversation":%s{rest}}}'
         )
 
 

@@ -170,8 +170,10 @@ class Journal:
         assert not self._stopping.is_set(), "the journal is closed"
         self._seq = seq = self._seq + 1
         kind = type(event)
-        at = self._clock.utc() if event.at is NO_TIME or event.at == NO_TIME else event.at
-        record = stamp(event, seq, self._node, at)
+        if event.at is NO_TIME or event.at == NO_TIME:
+            record = stamp(event, seq, self._node, self._clock.utc(), self._clock.now())
+        else:
+            record = stamp(event, seq, self._node, event.at)
         vital = kind in VITAL
         self._spool.append(seq, record.body.encode(), vital)
         if vital:

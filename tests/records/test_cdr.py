@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
+import pytest
 from hypothesis import given
 
 from softswitch.events import (
@@ -22,7 +24,7 @@ from softswitch.events import (
 )
 from softswitch.ids import ConversationId, LegId
 from softswitch.records.cdr import Cdr, ConversationFold
-from tests.records.story import at, call
+from tests.records.story import NINE, at, call
 from tests.records.strategies import conversation_events
 
 C = ConversationId("c1")
@@ -192,3 +194,36 @@ def test_at_most_one_end_and_nothing_but_recordings_and_quality_changes_after_it
     kept = [event for event in events[ends[0] + 1 :] if isinstance(event, late)]
     # Only the clock of the fold has gone on, which shows in the times of late recordings.
     assert replace(cdr(events), recordings=()) == replace(cdr([*until_end, *kept]), recordings=())
+
+
+# A civil clock that is set -------------------------------------------------------------------------------------------
+
+
+def stepped(events: list[Event], *, after: float, by: float) -> list[Event]:
+    """Set the civil clock by so many seconds when the story is ``after`` seconds old; the monotonic one goes on."""
+    return [
+        replace(event, up=500.0 + (event.at - NINE).total_seconds(), at=event.at + timedelta(seconds=by))
+        if event.at > at(after)
+        else replace(event, up=500.0 + (event.at - NINE).total_seconds())
+        for event in events
+    ]
+
+
+@pytest.mark.parametrize("by", [3600.0, -3600.0, 0.0])
+@pytest.mark.parametrize("after", [0.5, 10.0, 30.0])
+def test_a_clock_that_is_set_during_a_call_changes_no_duration(after: float, by: float) -> None:
+    plain, told = fold(call()).cdr(), fold(stepped(call(), after=after, by=by)).cdr()
+    assert (told.wait, told.ring, told.talk, told.hold) == (5.0, 4.0, 40.0, 15.0)
+    assert told == plain
+
+
+def test_the_end_that_a_restart_tells_is_by_the_clock_of_the_call() -> None:
+    # The clock was set forward by an hour, then the process died: the end comes with a civil time only.
+    before = stepped(call(), after=10.0, by=3600.0)[:11]
+    dead = [
+        LegEnded(conversation=C, at=at(3660), leg=leg, cause="switch died", status=0, remote=False) for leg in (A, B)
+    ]
+    end = ConversationEnded(conversation=C, at=at(3660), result="answered", cause="switch died")
+    told = fold([*before, *dead, end]).cdr()
+    assert (told.talk, told.hold) == (40.0, 15.0)
+    assert told.ended_at == at(60)

@@ -31,7 +31,7 @@ ANSWERED = LegAnswered(conversation=ConversationId("c1"), leg=LegId("a"), codec=
 def test_an_event_is_one_object_of_plain_names_and_values() -> None:
     record = stamp(ANSWERED, 7, NODE, NINE)
     assert record.body == (
-        '{"v":1,"kind":"LegAnswered","seq":7,"node":"n1","at":"2026-11-23T09:00:00.000000+00:00",'
+        '{"v":1,"kind":"LegAnswered","seq":7,"node":"n1","at":"2026-11-23T09:00:00.000000+00:00","up":0.000,'
         '"conversation":"c1","leg":"a","codec":"PCMA"}'
     )
 
@@ -59,7 +59,7 @@ def test_the_numbered_event_says_the_same_as_the_one_published(event: Event) -> 
     stamped = stamp(event, 3, NODE, event.at).event
     assert stamped is not None
     assert (stamped.seq, stamped.node) == (3, "n1")
-    names = [name for name in EVENTS[type(event).__name__].__dataclass_fields__ if name not in ("seq", "node")]
+    names = [name for name in EVENTS[type(event).__name__].__dataclass_fields__ if name not in ("seq", "node", "up")]
     assert [getattr(stamped, name) for name in names] == [getattr(event, name) for name in names]
 
 

@@ -26,7 +26,8 @@ async def test_events_get_the_node_rising_numbers_and_the_time(tmp_path: Path) -
     second = office.journal.append(DIGIT)
     assert (first.seq, first.node, first.at) == (1, "n1", NINE)
     assert (second.seq, second.node, second.at) == (2, "n1", NINE + timedelta(seconds=2.5))
-    assert replace(second, seq=0, node=NodeId(""), at=DIGIT.at) == DIGIT
+    assert second.up == 1002.5
+    assert replace(second, seq=0, node=NodeId(""), at=DIGIT.at, up=0.0) == DIGIT
     await office.stop()
 
 
