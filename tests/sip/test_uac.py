@@ -33,7 +33,7 @@ def test_the_invite_says_who_we_are_and_what_we_can() -> None:
     net.run(0.1)
     invite = bob.requests("INVITE")[0]
     headers = dict(invite.headers.items())
-    assert headers["Allow"] == "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, PRACK"
+    assert headers["Allow"] == "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE, PRACK, INFO"
     assert headers["Supported"] == "100rel, timer, path"
     assert (headers["Session-Expires"], headers["Min-SE"]) == ("1800", "90")
     assert headers["User-Agent"] == "softswitch"
