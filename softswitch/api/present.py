@@ -6,7 +6,7 @@ one that does not run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -24,16 +24,17 @@ from softswitch.api.views import (
     TokenRow,
 )
 from softswitch.directory.grants import Grant
-from softswitch.directory.people import Person
+from softswitch.directory.people import Directory, Person
 from softswitch.events import Event
 from softswitch.records.cdr import Cdr, LegRecord
 from softswitch.records.journey import Line
-from softswitch.records.live import Device
+from softswitch.records.live import Device, Live
 from softswitch.records.sentences import sentence
 from softswitch.sip.events import Destination, Flow
 from softswitch.sip.trace import Entry
+from softswitch.store.rows import clean
 
-__all__ = ["call_row", "conversation_view", "event_row", "instant", "ladder_view", "person_row", "token_row"]
+__all__ = ["call_row", "conversation_view", "event_row", "instant", "ladder_view", "people", "person_row", "token_row"]
 
 _COMMON = frozenset({"seq", "node", "at", "up", "conversation"})
 
@@ -52,9 +53,9 @@ def call_row(cdr: Cdr, now: datetime | None = None, state: str | None = None) ->
         id=cdr.conversation,
         started=instant(cdr.started_at),
         state=state,
-        caller=_number(cdr.origin, cdr.caller),
-        caller_name=cdr.caller_name,
-        called=cdr.called,
+        caller=clean(_number(cdr.origin, cdr.caller)),
+        caller_name=clean(cdr.caller_name),
+        called=clean(cdr.called),
         answered_by=cdr.answered_by,
         duration=round((end - cdr.started_at).total_seconds(), 3),
         talk=cdr.talk,
@@ -80,6 +81,23 @@ def person_row(person: Person, devices: Sequence[Device], now: datetime, call: s
     )
 
 
+def people(directory: Directory, live: Live, now: datetime, only: Container[str] | None = None) -> list[PersonRow]:
+    """Return everybody, or ``only`` these, by extension, with what each does at this moment."""
+    busy: dict[str, str] = {}
+    for fold in live.conversations.values():
+        for leg in fold.cdr().legs:
+            if leg.ended_at is None and leg.party.startswith("person:"):
+                extension = leg.party.partition(":")[2]
+                # Who talks on one device while another rings is talking.
+                if leg.answered_at or extension not in busy:
+                    busy[extension] = "talking" if leg.answered_at else "ringing"
+    return [
+        person_row(person, live.of_person(extension, now), now, busy.get(extension))
+        for extension, person in sorted(directory.people.items())
+        if only is None or extension in only
+    ]
+
+
 def conversation_view(
     cdr: Cdr, lines: Iterable[Line], language: str, names: Mapping[str, str], now: datetime | None = None
 ) -> ConversationView:
@@ -87,7 +105,9 @@ def conversation_view(
     return ConversationView(
         call=call_row(cdr, now),
         lines=[
-            TimelineLine(at=instant(line.at), kind=line.kind, who=line.who.party, text=sentence(line, language, names))
+            TimelineLine(
+                at=instant(line.at), kind=line.kind, who=line.who.party, text=clean(sentence(line, language, names))
+            )
             for line in lines
         ],
     )
@@ -168,7 +188,7 @@ def _leg_row(leg: LegRecord) -> LegRow:
         leg=leg.leg,
         party=leg.party,
         role=leg.role,
-        target=leg.target,
+        target=clean(leg.target),
         state=state,
         codec=leg.codec,
         ring=leg.ring,
@@ -181,10 +201,10 @@ def _leg_row(leg: LegRecord) -> LegRow:
 def _device_row(device: Device, now: datetime) -> DeviceRow:
     bound = device.bound
     return DeviceRow(
-        contact=bound.contact,
+        contact=clean(bound.contact),
         transport=bound.transport,
         address=_address(bound.remote_host, bound.remote_port),
-        user_agent=bound.user_agent,
+        user_agent=clean(bound.user_agent),
         since=instant(bound.registered_at),
         expires_in=round(max((bound.expires_at - now).total_seconds(), 0.0), 3),
         reachable=device.reachable,

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import and_, func, or_, select, true
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,6 +21,7 @@ from softswitch.ids import ConversationId
 from softswitch.records.cdr import Cdr, ConversationFold, LegRecord
 from softswitch.records.codec import Record, decode
 from softswitch.records.journey import Line, journey
+from softswitch.records.search import Search, conditions, fits
 from softswitch.store.database import Database
 from softswitch.store.schema import conversations, events
 from softswitch.store.segment import read_spool
@@ -69,6 +70,23 @@ class Records:
             if (before is None or cdr.started_at < before) and (running is None or (cdr.ended_at is None) is running)
         ]
         return sorted(cdrs, key=lambda cdr: (cdr.started_at, cdr.conversation), reverse=True)[:limit]
+
+    async def search(self, search: Search) -> list[Cdr]:
+        """Return the conversations that fit, the latest first, at most ``search.limit``."""
+        tail = await self._tail()
+        in_tail = {record.conversation for record in tail if record.conversation is not None}
+        # What the spool has more of may fit by now, or no longer: it is looked at below.
+        wanted = select(conversations.c.conversation).where(
+            or_(and_(true(), *conditions(search)), conversations.c.conversation.in_(in_tail))
+        )
+        wanted = wanted.order_by(conversations.c.started_at.desc(), conversations.c.conversation.desc())
+        async with _reading(self._database) as connection:
+            names: list[str] = []
+            if connection is not None:
+                names = list((await connection.execute(wanted.limit(search.limit + len(in_tail)))).scalars())
+            found = await self._folds(connection, {ConversationId(name) for name in names} | in_tail, tail)
+        cdrs = [cdr for cdr in (fold.cdr() for fold in found.values()) if fits(search, cdr)]
+        return sorted(cdrs, key=lambda cdr: (cdr.started_at, cdr.conversation), reverse=True)[: search.limit]
 
     async def events(self, conversation: str) -> list[Event]:
         """Return the events of one conversation in order. Raises NoSuch."""

@@ -112,19 +112,7 @@ class SwitchCommands:
 
     async def people(self) -> list[PersonRow]:
         switch = self._switch
-        now = switch.clock.utc()
-        busy: dict[str, str] = {}
-        for fold in switch.live.conversations.values():
-            for leg in fold.cdr().legs:
-                if leg.ended_at is None and leg.party.startswith("person:"):
-                    extension = leg.party.partition(":")[2]
-                    # Who talks on one device while another rings is talking.
-                    if leg.answered_at or extension not in busy:
-                        busy[extension] = "talking" if leg.answered_at else "ringing"
-        return [
-            present.person_row(person, switch.live.of_person(extension, now), now, busy.get(extension))
-            for extension, person in sorted(switch.settings.directory.people.items())
-        ]
+        return present.people(switch.settings.directory, switch.live, switch.clock.utc())
 
     async def calls(self, finished: int) -> list[CallRow]:
         switch = self._switch

@@ -17,6 +17,7 @@ from softswitch.directory.people import Directory
 from softswitch.ids import ConversationId
 from softswitch.switch.commands import SwitchCommands
 from softswitch.switch.metrics import CONTENT_TYPE
+from softswitch.switch.supervising import SwitchSupervision
 
 if TYPE_CHECKING:
     from softswitch.switch.switch import Switch
@@ -27,8 +28,6 @@ __all__ = ["SwitchExchange", "make_app", "start_web"]
 class SwitchExchange:
     """Implements ``api.http.exchange.Exchange`` for one switch that runs."""
 
-    supervision: Supervision | None = None
-
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
         self.clock = switch.clock
@@ -36,6 +35,7 @@ class SwitchExchange:
         self.bus = switch.bus
         self.records = switch.records
         self.commands = SwitchCommands(switch)
+        self.supervision: Supervision | None = SwitchSupervision(switch)
 
     @property
     def directory(self) -> Directory:

@@ -116,3 +116,46 @@ async def test_telephones_ring_while_passwords_are_guessed(tmp_path: Path):
             answers = await asyncio.gather(*guesses)
         assert {answer.status_code for answer in answers} <= {401, 429}
         desk.close()
+
+
+async def test_a_head_listens_and_whispers_by_the_api_and_the_customer_hears_nothing_of_it(tmp_path: Path):
+    more = """
+[groups.sales]
+name = "Sales"
+head = "110"
+[people.103]
+name = "Person 103"
+group = "sales"
+password = "secret-103"
+[people.110]
+name = "Person 110"
+role = "head"
+password = "secret-110"
+"""
+    host = fresh_host()
+    async with Switch(configuration(tmp_path, host, WEB + more)) as switch:
+        desk = Desk(host)
+        customer, agent = desk.phone("101", tone=440), desk.phone("103", tone=880, answer=0.1)
+        head = desk.phone("110", tone=1200, answer=0.1)
+        await desk.registered(customer, agent, head)
+        customer.call("103")
+        await desk.until(lambda: len(customer.heard) > 20 and len(agent.heard) > 20)
+        token = (await SwitchCommands(switch).token_create("110", "test"))["token"]
+        bearer = {"Authorization": f"Bearer {token}"}
+        async with httpx.AsyncClient(base_url=address(switch), headers=bearer) as client:
+            (row,) = (await client.get("/api/v1/conversations", params={"state": "running"})).json()["conversations"]
+            begun = await client.post(f"/api/v1/conversations/{row['id']}/supervision", json={"mode": "listen"})
+            assert begun.status_code == 201, begun.text
+            assert begun.json()["person"] == "103"
+            await desk.until(lambda: head.talking and head.hears(440) > -30 and head.hears(880) > -30)
+            path = f"/api/v1/supervisions/{begun.json()['id']}"
+            changed = await client.patch(path, json={"mode": "whisper"})
+            assert changed.json()["mode"] == "whisper", changed.text
+            await desk.until(lambda: agent.hears(1200) > -30)
+            assert customer.hears(1200) < -60
+            assert (await client.delete(path)).status_code == 204
+            await desk.until(lambda: head.idle)
+            assert customer.talking
+            assert (await client.post(f"/api/v1/conversations/{row['id']}/hang-up")).status_code == 204
+            await desk.until(lambda: customer.idle and agent.idle)
+        desk.close()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, NoReturn
 
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
@@ -29,7 +29,18 @@ from softswitch.directory.people import Person
 from softswitch.directory.permissions import AUDITED, Action, Decision, Subject, allowed
 from softswitch.ids import ConversationId
 
-__all__ = ["COOKIE", "Access", "GuardedRoute", "Permission", "declared", "needs", "open_to_all", "source_of"]
+__all__ = [
+    "COOKIE",
+    "Access",
+    "GuardedRoute",
+    "Permission",
+    "admit",
+    "declared",
+    "follows",
+    "needs",
+    "open_to_all",
+    "source_of",
+]
 
 COOKIE = "softswitch_session"
 
@@ -69,17 +80,31 @@ class Access:
         """
         action = action or self.action
         decision = self.decide(subject, action)
-        about = tuple(sorted(subject.talkers))
-        by = self.person.extension
         if not decision:
-            self.exchange.bus.publish(
-                facts.AccessRefused(
-                    conversation=conversation, by=by, action=action, about=about, reason=decision.reason
-                )
-            )
-            raise Forbidden(decision)
+            self.refuse(decision, subject, conversation, action=action)
+        about, by = tuple(sorted(subject.talkers)), self.person.extension
         if action in AUDITED and self._first((by, action, conversation, about, thing)):
             self.exchange.bus.publish(facts.AccessGranted(conversation=conversation, by=by, action=action, about=about))
+
+    def refuse(
+        self,
+        decision: Decision,
+        subject: Subject,
+        conversation: ConversationId | None = None,
+        *,
+        action: Action | None = None,
+    ) -> NoReturn:
+        """Tell a refusal, and raise Forbidden."""
+        self.exchange.bus.publish(
+            facts.AccessRefused(
+                conversation=conversation,
+                by=self.person.extension,
+                action=action or self.action,
+                about=tuple(sorted(subject.talkers)),
+                reason=decision.reason,
+            )
+        )
+        raise Forbidden(decision)
 
     def _first(self, use: tuple[object, ...]) -> bool:
         now = self.exchange.clock.now()
@@ -104,6 +129,18 @@ class Permission:
         access = await admit(connection, self.action)
         connection.state.access = access
         return access
+
+
+class _Declared(Permission):
+    """For a WebSocket, which must be accepted before it can be told why not: the endpoint asks ``admit`` itself."""
+
+    async def __call__(self, connection: HTTPConnection) -> Access | None:
+        return None
+
+
+def follows(action: Action) -> Any:
+    """Declare what a WebSocket does; its endpoint calls ``admit``."""
+    return Depends(_Declared(action))
 
 
 def needs(action: Action) -> Any:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from softswitch.api.http import office, sessions
+from softswitch.api.http import conversations, live, office, people, sessions, supervision
 from softswitch.api.http.access import COOKIE, declared
 from softswitch.api.http.envelope import Envelope
 from softswitch.api.http.exchange import Exchange
@@ -36,9 +36,11 @@ def create_app(
     app.state.exchange, app.state.login, app.state.origin = exchange, login, origin
     app.state.log = log or make_logger()
     app.state.audited = OrderedDict()
+    app.state.feed = feed = live.Feed(exchange)
+    login.grants.watch(feed.wake)
     add_handlers(app)
     app.add_middleware(Envelope)
-    for room in (office, sessions):
+    for room in (office, sessions, conversations, people, supervision, live):
         # As they are: a router that is included is wrapped, and hides the permissions of its routes.
         app.router.routes.extend(room.routes.routes)
     check_declared(app)

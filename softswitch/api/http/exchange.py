@@ -16,51 +16,43 @@ from softswitch.ids import ConversationId
 from softswitch.records.live import Live
 from softswitch.records.query import Records
 
-__all__ = ["Exchange", "Mode", "PrompterRow", "Supervision", "SupervisionRow"]
+__all__ = ["Exchange", "Mode", "Supervision", "SupervisionRow"]
 
 Mode = Literal["listen", "whisper", "whisper to customer", "barge", "take over"]
 
 
 class SupervisionRow(TypedDict):
-    """One supervisor beside one conversation; ``conversation`` is null while he waits for the person's next call."""
+    """``by`` stands beside ``person``: a supervisor, or in mode "prompt" a colleague who was asked for help.
+
+    ``by`` is empty while it is open which colleague will answer, ``conversation`` null while a supervisor waits for
+    the next one; ``active`` once he hears.
+    """
 
     id: str
     by: str
-    mode: Mode
+    mode: Literal["listen", "whisper", "whisper to customer", "barge", "take over", "prompt"]
     person: str
     conversation: str | None
     follow: bool
-    since: str
-
-
-class PrompterRow(TypedDict):
-    """One colleague called to prompt; ``state`` "ringing" until he answers."""
-
-    id: str
-    conversation: str
-    person: str
-    asked_by: str
-    state: Literal["ringing", "prompting"]
+    active: bool
 
 
 class Supervision(Protocol):
-    """Supervising, as ``calls`` does it. Who may is decided before; failures are NoSuch and NotPossible."""
+    """Supervising, as ``calls`` does it. Failures are NoSuch, NotPermitted and NotPossible."""
 
-    def supervise(
-        self, by: str, mode: Mode, *, person: str, conversation: ConversationId | None, follow: bool
-    ) -> SupervisionRow:
-        """Call the supervisor's devices and put him beside ``person``, in this conversation or the next one."""
+    @property
+    def supervisions(self) -> Sequence[SupervisionRow]: ...
+
+    def supervise(self, by: str, mode: Mode, *, person: str, follow: bool) -> SupervisionRow:
+        """Call the supervisor's devices and put him beside ``person``; in "take over" he is there already."""
         ...
 
     def change(self, supervision: str, mode: Mode) -> SupervisionRow: ...
 
     def end(self, supervision: str) -> None: ...
 
-    @property
-    def supervisions(self) -> Sequence[SupervisionRow]: ...
-
-    def invite_prompter(self, conversation: ConversationId, by: str, to: str) -> PrompterRow:
-        """Call ``to``, "person:105" or "group:support", to prompt the employee of the conversation."""
+    def invite_prompter(self, person: str, to: str) -> SupervisionRow:
+        """Call ``to``, "person:105" or "group:support", to prompt ``person``."""
         ...
 
 

@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from argon2 import PasswordHasher
 
 from softswitch.api.http.app import create_app
-from softswitch.api.http.exchange import Mode, PrompterRow, SupervisionRow
+from softswitch.api.http.exchange import Mode, SupervisionRow
 from softswitch.bus import Bus
 from softswitch.clock import VirtualClock
 from softswitch.directory.grants import Grants
@@ -66,36 +66,36 @@ class Supervisors:
     def supervisions(self) -> list[SupervisionRow]:
         return list(self._rows.values())
 
-    def supervise(
-        self, by: str, mode: Mode, *, person: str, conversation: ConversationId | None, follow: bool
-    ) -> SupervisionRow:
+    def supervise(self, by: str, mode: Mode, *, person: str, follow: bool) -> SupervisionRow:
+        conversation = self._office.talking(person)
         if conversation is None and not follow:
             raise NotPossible(f"{person} is in no conversation")
+        return self._add(by, mode, person, conversation, follow)
+
+    def change(self, supervision: str, mode: Mode) -> SupervisionRow:
+        self._rows[supervision]["mode"] = mode
+        return self._rows[supervision]
+
+    def end(self, supervision: str) -> None:
+        del self._rows[supervision]
+
+    def invite_prompter(self, person: str, to: str) -> SupervisionRow:
+        return self._add("", "prompt", person, self._office.talking(person), False)
+
+    def _add(
+        self, by: str, mode: Mode | Literal["prompt"], person: str, conversation: str | None, follow: bool
+    ) -> SupervisionRow:
         row = SupervisionRow(
-            id=f"s{len(self._rows) + 1}",
+            id=f"supervision-{len(self._rows) + 1}",
             by=by,
             mode=mode,
             person=person,
             conversation=conversation,
             follow=follow,
-            since="2026-11-23T09:00:00.000Z",
+            active=False,
         )
         self._rows[row["id"]] = row
         return row
-
-    def change(self, supervision: str, mode: Mode) -> SupervisionRow:
-        if supervision not in self._rows:
-            raise NoSuch("supervision", supervision)
-        self._rows[supervision]["mode"] = mode
-        return self._rows[supervision]
-
-    def end(self, supervision: str) -> None:
-        if self._rows.pop(supervision, None) is None:
-            raise NoSuch("supervision", supervision)
-
-    def invite_prompter(self, conversation: ConversationId, by: str, to: str) -> PrompterRow:
-        person = to.partition(":")[2]
-        return PrompterRow(id="p1", conversation=conversation, person=person, asked_by=by, state="ringing")
 
 
 class Office:
@@ -130,6 +130,13 @@ class Office:
 
     def metrics(self) -> tuple[bytes, str] | None:
         return b"calls_total 1\n", "text/plain; version=0.0.4"
+
+    def talking(self, person: str) -> str | None:
+        """Return the conversation that somebody is in."""
+        for name, fold in self.live.conversations.items():
+            if f"person:{person}" in {leg.party for leg in fold.cdr().legs}:
+                return name
+        return None
 
     # For the tests ---------------------------------------------------------------------------------------------------
 
