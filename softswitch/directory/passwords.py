@@ -46,14 +46,15 @@ class Passwords:
         With None the answer is no, and takes as long as any other: who is known
         here must not be seen from outside.
         """
-        if self._nobodys is None:
-            self._nobodys = await self.hash("nobody has this one")
-        right = await self._in_turn(self._verify, kept or self._nobodys, password)
+        right = await self._in_turn(self._verify, kept or "", password)
         return right and kept is not None
 
     def _verify(self, kept: str, password: str) -> bool:
+        # Made at the first question whoever it is about: only one of us is in here at a time.
+        if self._nobodys is None:
+            self._nobodys = self._hasher.hash("nobody has this one")
         try:
-            return self._hasher.verify(kept, password)
+            return self._hasher.verify(kept or self._nobodys, password)
         except (VerificationError, InvalidHashError):
             return False
 

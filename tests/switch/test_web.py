@@ -106,7 +106,7 @@ async def test_telephones_ring_while_passwords_are_guessed(tmp_path: Path):
         desk = Desk(host)
         anna, boris = desk.phone("101"), desk.phone("102", answer=0.1)
         await desk.registered(anna, boris)
-        async with httpx.AsyncClient(base_url=address(switch)) as client:
+        async with httpx.AsyncClient(base_url=address(switch), timeout=60) as client:
             guesses = [
                 asyncio.create_task(client.post("/api/v1/session", json={"extension": "101", "password": str(number)}))
                 for number in range(5)
