@@ -12,10 +12,11 @@ from dataclasses import replace
 
 from softswitch import events as facts
 from softswitch.calls import offering
+from softswitch.calls.audience import Audience
 from softswitch.calls.desk import Attendant, Desk
 from softswitch.calls.hearing import Hearing
 from softswitch.calls.hunt import Hunt
-from softswitch.calls.leg import Leg, LegState, Visitor
+from softswitch.calls.leg import Leg, LegState
 from softswitch.calls.legs import Legs
 from softswitch.calls.office import Office
 from softswitch.calls.outcome import NO_MEDIA, UNSUITABLE, Failure, passed_on
@@ -100,12 +101,11 @@ class Call:
             media=None,
         )
         self.legs.add(self._caller)
-        self._visitors: list[Visitor] = []
-        self._guests: list[Leg] = []
         self._ringing_sent = False
         self._early: SessionDescription | None = None
         self._attendant: Attendant | None = None
         self._recording = ConversationRecording(desk, self.publish)
+        self.audience = Audience(self.hearing, self._recording, lambda: self.sides)
         self._answered_caller = False
         self._outcome: Failure | None = None
         self._abandoned = False
@@ -303,8 +303,7 @@ class Call:
                 self.legs.release(other, "answered elsewhere", ELSEWHERE)
         if self._attendant is not None:
             self._attendant.connected()
-        for visitor in list(self._visitors):
-            visitor.talking(now)
+        self.audience.talking(now)
         self._desk.answered(self, now)
 
     def _accept_caller(self, callee: Leg | None) -> None:
@@ -394,7 +393,7 @@ class Call:
             self._cause = self._cause or cause
             for other in self.sides:
                 self.legs.release(other, Cause.LOCAL, passed_on(event.reason))
-            self._part(now)
+            self.audience.over(now)
         elif leg is self._caller and not self.sides:
             self._cause = self._cause or cause
             self._caller_gone(event, now)
@@ -413,7 +412,7 @@ class Call:
     def _finish_if_done(self, now: float) -> None:
         if self._closed or not self.legs.over:
             return
-        self._part(now)
+        self.audience.over(now)
         if self.legs.open_ports or self._recording.open:
             if self._linger_until is None:
                 self._linger_until = now + LINGER
@@ -450,26 +449,19 @@ class Call:
         party = f"person:{extension}"
         return next((leg for leg in self.sides or (self._caller, *self.outgoing) if leg.party == party), None)
 
-    def admit(self, visitor: Visitor) -> None:
-        """Tell a visitor what happens here; ``hear`` lets his leg take part."""
-        self._visitors.append(visitor)
+    @property
+    def waits(self) -> bool:
+        """Whether a side waits with music while the other talks with a visitor."""
+        return any(leg.waits for leg in self.sides)
 
-    def dismiss(self, visitor: Visitor) -> None:
-        if visitor in self._visitors:
-            self._visitors.remove(visitor)
-
-    def hear(self, leg: Leg) -> None:
-        """Let a visitor's leg take part as its role says, now or anew; no other leg is touched."""
-        self.hearing.join(leg)
-        self._guests = [*(guest for guest in self._guests if guest is not leg), leg]
-        self._recording.follow((*self.sides, *self._guests))
-
-    def part_from(self, leg: Leg) -> None:
-        """A visitor's leg is about to be closed."""
-        self.hearing.leave(leg)
-        if leg in self._guests:
-            self._guests.remove(leg)
-            self._recording.follow((*self.sides, *self._guests))
+    def wait(self, employee: Leg, *, waits: bool) -> None:
+        """Let the other side wait with music while the employee talks with a visitor, or come back."""
+        assert employee in self.sides
+        for other in self.sides:
+            if other is not employee and other.waits != waits and self.talking:
+                other.waits = waits
+                self.publish(facts.LegHeld(leg=employee.id) if waits else facts.LegResumed(leg=employee.id))
+                self.hearing.update()
 
     def replace(self, former: Leg, heir: Leg) -> None:
         """Let a visitor's leg talk in place of a side's, which is released; the other side notices nothing.
@@ -480,16 +472,11 @@ class Call:
         heir.role, heir.visitor = former.role, None
         self.legs.add(heir)
         self._desk.adopt(self, heir.session)
-        self._guests.remove(heir)
         self.sides = tuple(heir if leg is former else leg for leg in self.sides)
         self.hearing.connect(self.sides)
         self._desk.engine.hear(former.port, {})
-        self._recording.follow((*self.sides, *self._guests))
+        self.audience.forget(heir)
         self.legs.release(former, "taken over", Reason(protocol="SIP", cause=200, text="Taken over"))
-
-    def _part(self, now: float) -> None:
-        for visitor in list(self._visitors):
-            visitor.over(now)
 
     # What the media core tells ---------------------------------------------------------------------------------------
 
@@ -535,7 +522,7 @@ class Call:
                 self._pressed(leg, digit, means, now)
             case media.MediaTimeout(silent=silent):
                 self._silence.fell(leg, silent)
-            case media.PortStats():
+            case media.PortStats() if leg.visitor is None:
                 self._silence.measured(leg, event)
             case media.MediaResumed():
                 self._silence.broken(leg)

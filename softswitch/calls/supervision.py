@@ -36,6 +36,7 @@ from softswitch.sip.events import (
     Ended,
     Hangup,
     Incoming,
+    KeyPressed,
     MakeOffer,
     OfferFailed,
     Progress,
@@ -209,9 +210,11 @@ class Supervision:
         former = call.leg_of(self.wish.employee) if call is not None else None
         if call is None or leg is None or former is None or self._started_at is None or not call.talking:
             raise NotPossible("there is no conversation to take over")
+        if call.waits:
+            call.wait(former, waits=False)
         self._publish(facts.TakenOver(leg=leg.id, supervisor=self.wish.supervisor, employee=self.wish.employee))
         self._tell_end("taken over", now)
-        call.dismiss(self)
+        call.audience.dismiss(self)
         if self._said is not Direction.SENDRECV and leg.media is not None:
             self._desk.command(leg.session, MakeOffer(description=leg.media.offer(self._codecs, Direction.SENDRECV)))
         leg.volume = 1.0
@@ -267,6 +270,8 @@ class Supervision:
                 self._volume = min(max(self._volume, QUIETEST), LOUDEST)
                 if self.leg is not None and self.call is not None and self._started_at is not None:
                     self._take_role(self.leg, self.call)
+            case "aside":
+                self._put_aside()
             case _ if self.wish.helps:
                 return  # who was asked for help may prompt, and nothing else
             case "next":
@@ -282,6 +287,13 @@ class Supervision:
             case _:
                 if self._permitted(key):
                     self.change(Mode(key), now)
+
+    def _put_aside(self) -> None:
+        """Let the customer wait with music while the employee and the helper talk, or come back."""
+        employee = self.call.leg_of(self.wish.employee) if self.call is not None else None
+        if self.call is None or employee is None or self._started_at is None or self.wish.mode is Mode.LISTEN:
+            return
+        self.call.wait(employee, waits=not self.call.waits)
 
     def fell_silent(self, now: float) -> None:
         self.stop(now, "media lost")
@@ -310,6 +322,9 @@ class Supervision:
                 self._agreed(leg, event, now)
             case OfferFailed():
                 self._not_agreed(leg, now)
+            case KeyPressed(digit=digit):
+                for new in leg.keypad.press(digit, media.Means.INFO, now):
+                    self.pressed(new, now)
             case RemoteOffer(description=None):
                 self._desk.command(leg.session, AnswerOffer(description=leg.media.offer(self._codecs, self._said)))
             case RemoteOffer(description=description):
@@ -369,7 +384,7 @@ class Supervision:
 
     def _attach(self, call: Call) -> None:
         self.call = call
-        call.admit(self)
+        call.audience.admit(self)
 
     def _arrive(self, now: float) -> None:
         """Take part, if the leg is in the room and somebody talks there; else go there, or wait."""
@@ -405,13 +420,25 @@ class Supervision:
                     via=self.wish.via,
                 )
             )
+            self._disclose(call)
         self._settle()
+
+    def _disclose(self, call: Call) -> None:
+        people = self._office.directory
+        groups = [people.groups[key] for key in people.people[self.wish.employee].groups if key in people.groups]
+        told = {group.disclosure for group in groups}
+        employee = call.leg_of(self.wish.employee)
+        listeners = [
+            leg for leg in call.sides if "both" in told or (("employee" if leg is employee else "customer") in told)
+        ]
+        if listeners:
+            call.audience.disclose(*listeners)
 
     def _take_role(self, leg: Leg, call: Call) -> None:
         employee = call.leg_of(self.wish.employee)
         leg.role = role_of(self.wish.mode, employee.role if employee is not None else Role.AGENT)
         leg.volume = self._volume
-        call.hear(leg)
+        call.audience.hear(leg)
 
     def _leave(self, now: float, cause: str, *, remote: bool = False) -> None:
         """Part from the conversation: tell the end, close the leg's port in its room. The session may go on."""
@@ -419,9 +446,12 @@ class Supervision:
         if call is None:
             return
         self._tell_end(cause, now)
-        call.dismiss(self)
+        call.audience.dismiss(self)
         if leg is not None and self._stands(leg, call):
-            call.part_from(leg)
+            call.audience.part_from(leg)
+            employee = call.leg_of(self.wish.employee)
+            if call.waits and not call.audience.legs and employee is not None:
+                call.wait(employee, waits=False)  # nobody is left who could take the customer back
             self._tell_leg_end(leg, cause, 0, remote=remote)
         if moving is not None and self._stands(moving, call):
             self._tell_leg_end(moving, cause, 0, remote=False)
@@ -512,8 +542,10 @@ class Supervision:
     def receive_media(self, event: media.MediaEvent, now: float) -> None:
         """News of a port in the lobby."""
         match event:
-            case media.Digit(digit=digit):
-                self.pressed(digit, now)
+            case media.Digit(port=port, digit=digit, means=means):
+                leg = self._lobby.of_port(port) if self._lobby is not None else None
+                for new in leg.keypad.press(digit, means, now) if leg is not None else "":
+                    self.pressed(new, now)
             case media.PortClosed(port=port):
                 self._desk.released(port)
             case _:
@@ -643,7 +675,7 @@ class Supervision:
         self._set_ring_limit(None)
         self._ringing.clear()
         if self.call is not None:
-            self.call.dismiss(self)
+            self.call.audience.dismiss(self)
         for leg in (self.leg, self._moving):
             if leg is not None and leg.media is not None and leg.state is not LegState.ENDED:
                 leg.state = LegState.ENDED

@@ -195,7 +195,10 @@ class Builder:
                 monitored=one.monitored,
                 whisper_customer=one.whisper_customer,
             )
-        groups = {key: Group(key=key, name=one.name, heads=one.head) for key, one in self._tables.groups.items()}
+        groups = {
+            key: Group(key=key, name=one.name, heads=one.head, disclosure=one.disclosure)
+            for key, one in self._tables.groups.items()
+        }
         return Directory(people=MappingProxyType(people), groups=MappingProxyType(groups))
 
     def _plan(self, switch: SwitchTable) -> Plan:

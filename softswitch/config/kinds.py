@@ -414,6 +414,11 @@ Server = Annotated[tuple[str, int | None], parsed(values.server), Noun("server")
 WebListener = Annotated[tuple[str, int], parsed(values.web_listener), Noun("web_listener")]
 Origin = Annotated[str, parsed(values.origin), Noun("origin")]
 TransportWord = Annotated[Literal["udp", "tcp"], parsed(choice("transport", "udp", "tcp")), Noun("transport")]
+DisclosureWord = Annotated[
+    Literal["none", "employee", "customer", "both"],
+    parsed(choice("disclosure", "none", "employee", "customer", "both")),
+    Noun("disclosure"),
+]
 What = Annotated[Literal["all", "none"], parsed(choice("what", "all", "none")), Noun("what")]
 RoleWord = Annotated[Role, parsed(_role), Noun("role")]
 Code = Annotated[str, parsed(_code), Noun("code")]

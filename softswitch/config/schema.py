@@ -163,8 +163,9 @@ class CodesTable(Table):
     )
     keys: kinds.Keys | None = Field(
         None,
-        description='Keys of whoever supervises: 3 "whisper to customer", 4 "listen", 5 "whisper", 6 "barge", '
-        '7 "take over", 8 "quieter", 9 "louder" and # "next" (conversation) unless you write others.',
+        description='Keys of whoever supervises: 0 "aside" (the customer waits with music, or comes back), '
+        '3 "whisper to customer", 4 "listen", 5 "whisper", 6 "barge", 7 "take over", 8 "quieter", 9 "louder" and '
+        '# "next" (conversation) unless you write others.',
     )
 
 
@@ -199,6 +200,9 @@ class GroupTable(Table):
 
     name: kinds.Line = Field(description="The group's name, for people.")
     head: kinds.People = Field((), description="Extension, or list of extensions, of those who head the group.")
+    disclosure: kinds.DisclosureWord = Field(
+        "none", description="Who hears two short beeps when somebody begins to supervise a person of the group."
+    )
 
 
 class AccountTable(Table):

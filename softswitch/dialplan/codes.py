@@ -35,6 +35,7 @@ class Feature:
 
 KEYS: Mapping[str, str] = MappingProxyType(
     {
+        "0": "aside",
         "3": "whisper to customer",
         "4": "listen",
         "5": "whisper",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Literal
 
 __all__ = ["Directory", "Group", "Person", "Role"]
 
@@ -42,9 +43,12 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
+    """``disclosure``: who hears two short beeps when a supervisor joins a conversation of the group."""
+
     key: str
     name: str
     heads: tuple[str, ...] = ()
+    disclosure: Literal["none", "employee", "customer", "both"] = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

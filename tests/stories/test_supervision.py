@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from softswitch.events import SupervisionChanged, SupervisionEnded, SupervisionR
 from tests.stories.centre import (
     CUSTOMER,
     EMPLOYEE,
+    GROUPS,
     SECOND,
     SUPERVISOR,
     Centre,
@@ -409,3 +411,69 @@ def test_after_taking_over_one_file_goes_on_with_the_head_on_the_employees_track
     assert abs(audio.level_of(late[:, 0], CUSTOMER) + 16) <= 3
     assert abs(audio.level_of(late[:, 1], SUPERVISOR) + 16) <= 3
     assert audio.level_of(late[:, 1], EMPLOYEE) <= -76
+
+
+def test_aside_the_customer_hears_music_and_the_employee_talks_with_the_prompter():
+    office = Centre()
+    office.converse()
+    requests = len(requests_of(office.customer)), len(requests_of(office.anna))
+    office.supervise(Mode.WHISPER)
+    office.run(1.5)
+    office.boris.press("0")
+    office.run(0.6)
+    office.listen_for()
+    # Appendix A1, last row.
+    assert hears_music(office.customer)
+    assert deaf_to(office.customer, EMPLOYEE, SUPERVISOR)
+    assert hears(office.anna, SUPERVISOR)
+    assert deaf_to(office.anna, CUSTOMER, 300.0)
+    assert hears(office.boris, EMPLOYEE)
+    assert deaf_to(office.boris, CUSTOMER)
+    office.boris.press("0")
+    office.run(0.6)
+    as_the_table_says(office, Mode.WHISPER)
+    assert undisturbed(office.customer, requests[0])
+    assert len(requests_of(office.anna)) == requests[1]
+
+
+def test_a_prompter_who_leaves_gives_the_waiting_customer_back():
+    office = Centre()
+    office.converse()
+    office.supervise(Mode.WHISPER)
+    office.run(1.5)
+    office.boris.press("0")
+    office.run(0.6)
+    office.boris.hang_up()
+    office.run(0.5)
+    office.listen_for()
+    assert hears(office.customer, EMPLOYEE)
+    assert hears(office.anna, CUSTOMER)
+
+
+@pytest.mark.parametrize("who", ["none", "employee", "customer", "both"])
+def test_where_the_office_wants_it_a_beep_discloses_the_supervisor(who: str):
+    office = Centre(groups={**GROUPS, "sales": replace(GROUPS["sales"], disclosure=who)})
+    office.converse()
+    requests = len(requests_of(office.customer)), len(requests_of(office.anna))
+    office.supervise(Mode.LISTEN)
+    office.run_until(lambda: office.told(SupervisionStarted))
+    office.listen_for(0.5)
+    for phone, named in ((office.customer, "customer"), (office.anna, "employee")):
+        assert (phone.hears(1400.0) > -40.0) is (who in (named, "both"))
+    office.run(0.5)
+    as_the_table_says(office, Mode.LISTEN)
+    assert deaf_to(office.customer, 1400.0)
+    assert undisturbed(office.customer, requests[0])
+    assert undisturbed(office.anna, requests[1])
+
+
+def test_keys_by_info_change_the_mode_where_a_telephone_sends_nothing_while_it_listens():
+    office = Centre()
+    office.boris.obeys = True
+    office.converse()
+    office.supervise(Mode.LISTEN)
+    office.run(1.5)
+    office.boris._in_dialog("INFO", body="Signal=5\r\nDuration=100\r\n", extra=["Content-Type: application/dtmf-relay"])
+    office.run(0.6)
+    as_the_table_says(office, Mode.WHISPER)
+    assert office.anna.digits_heard == office.customer.digits_heard == []

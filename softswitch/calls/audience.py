@@ -1,0 +1,74 @@
+"""Who stands beside the two who talk: supervisors and prompters, and their legs in the conversation's room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from softswitch.calls.hearing import Hearing
+from softswitch.calls.leg import Leg, Visitor
+from softswitch.calls.recording import ConversationRecording
+from softswitch.errors import NotPossible
+from softswitch.media.engine import Tone
+
+__all__ = ["Audience"]
+
+DISCLOSED = Tone((1400.0,), level=-24.0, cadence=(0.2, 0.1), repeat=2)
+"""What those hear who are to know that somebody listens: two short beeps, none of a country's call progress tones."""
+
+
+class Audience:
+    """The visitors of one conversation. No other leg is touched by what they do but for its row."""
+
+    def __init__(
+        self, hearing: Hearing, recording: ConversationRecording, sides: Callable[[], tuple[Leg, ...]]
+    ) -> None:
+        self.legs: list[Leg] = []
+        """The legs that take part."""
+        self._hearing, self._recording, self._sides = hearing, recording, sides
+        self._visitors: list[Visitor] = []
+
+    def admit(self, visitor: Visitor) -> None:
+        """Tell a visitor what happens here; ``hear`` lets his leg take part."""
+        self._visitors.append(visitor)
+
+    def dismiss(self, visitor: Visitor) -> None:
+        if visitor in self._visitors:
+            self._visitors.remove(visitor)
+
+    def hear(self, leg: Leg) -> None:
+        """Let a leg take part as its role says, now or anew."""
+        if leg not in self.legs:
+            self.legs.append(leg)
+        self._hearing.join(leg)
+        self.record()
+
+    def part_from(self, leg: Leg) -> None:
+        """A leg is about to be closed."""
+        self._hearing.leave(leg)
+        self.forget(leg)
+
+    def forget(self, leg: Leg) -> None:
+        """A leg is a visitor's no longer."""
+        if leg in self.legs:
+            self.legs.remove(leg)
+            self.record()
+
+    def record(self) -> None:
+        """Record the two sides and the visitors as they are now."""
+        self._recording.follow((*self._sides(), *self.legs))
+
+    def disclose(self, *listeners: Leg) -> None:
+        """Let these know that somebody listens, where the office wants it."""
+        with suppress(NotPossible):  # no player left: a beep is no reason to refuse
+            self._hearing.notify(listeners, DISCLOSED)
+
+    def talking(self, now: float) -> None:
+        """The two talk from now on."""
+        for visitor in list(self._visitors):
+            visitor.talking(now)
+
+    def over(self, now: float) -> None:
+        """The two no longer talk."""
+        for visitor in list(self._visitors):
+            visitor.over(now)

@@ -1,0 +1,110 @@
+"""Whatever supervisors, prompters and those who talk do, in any order: the rows stay right and nothing is left."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from softswitch.calls.modes import Mode
+from softswitch.events import (
+    ConversationEnded,
+    HelpEnded,
+    HelpStarted,
+    LegEnded,
+    LegOffered,
+    SupervisionEnded,
+    SupervisionStarted,
+)
+from softswitch.mixer.roles import HEARS
+from tests.stories.centre import NUMBER, Centre
+
+modes = st.sampled_from([Mode.LISTEN, Mode.WHISPER, Mode.BARGE, Mode.WHISPER_TO_CUSTOMER])
+heads = st.sampled_from(["110", "111", "100"])
+steps = st.one_of(
+    st.tuples(st.just("supervise"), heads, modes, st.booleans()),
+    st.tuples(st.just("take over"), heads),
+    st.tuples(st.just("ask help"), st.sampled_from(["105", "group:sales"])),
+    st.tuples(st.just("end help")),
+    st.tuples(st.just("dial"), heads, st.sampled_from(["*41101", "*42101", "*43102", "*44105"])),
+    st.tuples(st.just("key"), heads, st.sampled_from("03456789#")),
+    st.tuples(st.just("hang up"), st.sampled_from(["110", "111", "100", "105", "101", "customer"])),
+    st.tuples(st.just("hold"), st.sampled_from(["110", "101", "customer"])),
+    st.tuples(st.just("resume"), st.sampled_from(["110", "101", "customer"])),
+    st.tuples(st.just("call")),
+    st.tuples(st.just("glare"), heads),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.tuples(steps, st.sampled_from([0.005, 0.05, 0.4, 1.0])), max_size=14))
+def test_any_order_of_commands_keeps_the_rows_and_leaves_nothing(story: list[tuple[tuple[object, ...], float]]) -> None:
+    office = Centre(sound=False)
+    phones = {"101": office.anna, "110": office.boris, "customer": office.customer}
+    phones |= {name: office.phone(name) for name in ("111", "100", "105", "102")}
+    office.converse()
+    for step, pause in story:
+        match step:
+            case ("supervise", by, mode, follow):
+                office.supervise(mode, by=by, follow=follow)  # type: ignore[arg-type]
+            case ("take over", by):
+                office.take_over(by=by)  # type: ignore[arg-type]
+            case ("ask help", whom):
+                office.ask_help(whom)  # type: ignore[arg-type]
+            case ("end help",):
+                office.end_help()
+            case ("dial", by, number) if phones[by].idle:  # type: ignore[index]
+                phones[by].call(number)  # type: ignore[index,arg-type]
+            case ("key", by, digit):
+                press(office, str(by), str(digit))
+            case ("hang up", who):
+                phones[who].hang_up()  # type: ignore[index]
+            case ("hold", who) if phones[who].talking:  # type: ignore[index]
+                phones[who].hold("inactive")  # type: ignore[index]
+            case ("resume", who) if phones[who].talking:  # type: ignore[index]
+                phones[who].resume()  # type: ignore[index]
+            case ("call",) if office.customer.idle and office.anna.idle:
+                office.customer.call(NUMBER)
+            case ("glare", by):
+                phones[by].glares = 1  # type: ignore[index]
+            case _:
+                pass
+        office.run(pause)
+        only_whom_the_table_says(office)
+    for phone in phones.values():
+        phone.glares = 0
+        phone.hang_up()
+    office.run(1.0)
+    for phone in phones.values():
+        phone.hang_up()
+    office.run(45.0)
+    assert office.settled()
+    assert office.control.supervisions == []
+    begun, over = office.told(SupervisionStarted), office.told(SupervisionEnded)
+    assert [e.leg for e in begun] == sorted([e.leg for e in over], key=[e.leg for e in begun].index)  # type: ignore[attr-defined]
+    assert len(office.told(HelpStarted)) == len(office.told(HelpEnded))
+    ended = {event.leg for event in office.told(LegEnded)}  # type: ignore[attr-defined]
+    assert {event.leg for event in office.told(LegOffered)} <= ended  # type: ignore[attr-defined]
+    last = {event.conversation: event for event in office.events if event.conversation}
+    assert all(isinstance(event, ConversationEnded) for event in last.values())
+
+
+def press(office: Centre, who: str, digit: str) -> None:
+    """Press a key of a supervisor's telephone: the engine without sound is told of it by hand."""
+    for supervision in office.control.supervisions:
+        leg = supervision.leg if supervision.wish.supervisor == who else None
+        if leg is not None and leg.media is not None and leg.port in office.engine.open_ports:
+            office.engine.digit(leg.port, digit)  # type: ignore[union-attr]
+
+
+def only_whom_the_table_says(office: Centre) -> None:
+    """No row has anybody whom the listener's role must not hear, nor himself."""
+    roles = {}
+    for call in office.control.calls:
+        for leg in (*call.sides, *call.audience.legs):
+            roles[leg.port] = leg.role
+    for listener, row in office.engine.rows.items():  # type: ignore[union-attr]
+        for source in row:
+            if source in office.engine.open_ports:
+                assert source != listener
+                assert listener in roles
+                assert roles[source] in HEARS[roles[listener]]
