@@ -105,6 +105,7 @@ static inline void command_session(core *c, const command *m, int64_t now) {
     p->format = f.format.format;
     p->event_clock = f.format.event_clock ? f.format.event_clock : 8000;
     p->payload_type = f.format.payload_type;
+    p->payload_receive = f.format.payload_receive;
     p->dtmf_send = f.format.dtmf_send;
     p->dtmf_receive = f.format.dtmf_receive;
     p->ptime = port_ptime(p->codec, f.format.ptime);

@@ -94,7 +94,7 @@ typedef struct {
             uint32_t format;      /* packets pass between ports of one codec only if these are equal */
             uint32_t timeout_ms;
             uint32_t event_clock; /* of telephone-event, Hz */
-            uint8_t codec, payload_type, dtmf_send, dtmf_receive, ptime, flags;
+            uint8_t codec, payload_type, payload_receive, dtmf_send, dtmf_receive, ptime, flags;
             uint8_t keep; /* the port goes on with the coder that it has */
         } format;
         struct {
@@ -223,7 +223,7 @@ enum { WIRE_OPEN = 1, WIRE_CONNECT = 2, WIRE_LEARN = 4, WIRE_CLOSE = 8 }; /* wha
 typedef struct {
     source source; /* must be first: a port is a source */
     /* session */
-    uint8_t has_session, codec, payload_type, dtmf_send, dtmf_receive, flags, ptime;
+    uint8_t has_session, codec, payload_type, payload_receive, dtmf_send, dtmf_receive, flags, ptime;
     uint8_t mode, sticky, timed_out, wire, ever_sent;
     uint8_t connected;        /* the driver was asked to connect the socket and has tried */
     uint8_t wired, trusted;   /* it is connected; nothing from before that is queued any more */

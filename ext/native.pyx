@@ -35,12 +35,12 @@ cdef extern from "socket_loop.h" nogil:
         uint8_t cname[16]
 
     ctypedef struct coder:
-        pass
+        uint8_t state[1]
 
     ctypedef struct command_format:
         coder *coder
         uint32_t clock, format, timeout_ms, event_clock
-        uint8_t codec, payload_type, dtmf_send, dtmf_receive, ptime, flags, keep
+        uint8_t codec, payload_type, payload_receive, dtmf_send, dtmf_receive, ptime, flags, keep
 
     ctypedef struct command_session:
         address remote, rtcp
@@ -197,7 +197,12 @@ cdef object read_stats(uint64_t handle, const port_counters *n):
 cdef extern from "opus.h" nogil:
     enum:
         OPUS_FUNCTIONS
+    ctypedef struct opus_settings:
+        int32_t bitrate, playback_rate
+        uint8_t fec, dtx, constant
+    const opus_settings opus_usual
     void opus_setup(const uint64_t *addresses)
+    void opus_tune(void *state, const opus_settings *settings)
 
 
 def use_opus(addresses):
@@ -262,20 +267,23 @@ cdef class Core:
         memcpy(m.open.cname, <const char *>cname, 16)
         self._submit(&m, 1)
 
-    def set_session(self, uint64_t handle, *, object remote, object rtcp_remote, uint8_t codec, bint keep,
-                    uint32_t clock, uint32_t format, uint8_t payload_type, uint8_t dtmf_send, uint8_t dtmf_receive,
+    def set_session(self, uint64_t handle, *, object remote, object rtcp_remote, uint8_t codec, bint keep, object opus,
+                    uint32_t clock, uint32_t format, uint8_t payload_type, uint8_t payload_receive, uint8_t dtmf_send, uint8_t dtmf_receive,
                     uint32_t event_clock, uint8_t ptime, uint8_t flags, uint32_t timeout):
         """``timeout`` in milliseconds, 0 for none; ``keep``: the codec and its state stay as they are.
+        ``opus``: what the peer asks of the Opus that is sent to him, None for another codec.
 
         Raises ``ValueError`` for an address that is not numeric, ``MemoryError`` when the codec cannot be had.
         """
         cdef command m[2]
+        cdef opus_settings settings = opus_usual
         memset(m, 0, sizeof(m))
         m[1].kind, m[1].handle = COMMAND_SET_SESSION, handle
         write_address(&m[1].session.remote, remote)
         write_address(&m[1].session.rtcp, rtcp_remote)
         m[0].kind, m[0].handle = COMMAND_FORMAT, handle
         m[0].format.codec, m[0].format.payload_type, m[0].format.keep = codec, payload_type, keep
+        m[0].format.payload_receive = payload_receive
         m[0].format.clock, m[0].format.format, m[0].format.event_clock = clock, format, event_clock
         m[0].format.dtmf_send, m[0].format.dtmf_receive = dtmf_send, dtmf_receive
         m[0].format.ptime, m[0].format.flags, m[0].format.timeout_ms = ptime, flags, timeout
@@ -284,6 +292,10 @@ cdef class Core:
             if m[0].format.coder == NULL:
                 raise MemoryError("the codec cannot be had")
             self._coders.add(<size_t>m[0].format.coder)
+            if opus is not None:
+                settings.bitrate, settings.playback_rate = opus.bitrate, opus.playback_rate
+                settings.fec, settings.dtx, settings.constant = opus.fec, opus.dtx, opus.constant
+                opus_tune(m[0].format.coder.state, &settings)
         self._submit(m, 2)
 
     cdef void _simple(self, uint32_t kind, uint64_t handle):

@@ -112,7 +112,9 @@ static inline void core_receive(core *c, uint32_t index, int channel, const uint
         return;
     }
     int event = h.payload_type == p->dtmf_receive && p->dtmf_receive != DTMF_NONE;
-    int expected = p->has_session && (event || h.payload_type == p->payload_type || h.payload_type == PAYLOAD_TYPE_CN);
+    /* A peer may write its own number into an answer and send ours (RFC 3264 section 6.1), or send what it wrote. */
+    int audio = h.payload_type == p->payload_receive || h.payload_type == p->payload_type;
+    int expected = p->has_session && (event || audio || h.payload_type == PAYLOAD_TYPE_CN);
     if (from) {
         int verdict = policy_receive(&p->policy, from, expected, h.ssrc, h.sequence);
         if (verdict == POLICY_DROP) {

@@ -40,6 +40,7 @@ from softswitch.sip.events import (
     Incoming,
     Invite,
     KeyPressed,
+    MakeOffer,
     OfferFailed,
     Progress,
     Reason,
@@ -137,24 +138,25 @@ class Call:
 
     def follow(self, now: float) -> None:
         """Go where the dial plan says."""
-        if self._open_caller():
+        if self._open_caller(foreign=True):
             self._go(self._incoming.request.uri.user or "", now)
 
     def attend(self, attendant: Attendant, name: str) -> None:
         """Give the caller to a program."""
         self.publish(facts.CallRouted(to=f"action:{name}", rule="action"))
-        if self._open_caller():
+        if self._open_caller(foreign=False):
             self._attendant = attendant
             attendant.arrived(self)
 
-    def _open_caller(self) -> bool:
+    def _open_caller(self, *, foreign: bool) -> bool:
+        """``foreign``: the caller may speak a codec that only whom he calls knows."""
         try:
             self._caller.media = self.legs.open_media(self._caller, self._incoming.flow.remote[0])
         except NotPossible:
             self.come_to_nothing(NO_MEDIA)
             return False
         offer = self._incoming.offer
-        refused = None if offer is None else self._caller.media.refusal(offer, self.office.codecs)
+        refused = None if offer is None else self._caller.media.refusal(offer, self.office.codecs, foreign=foreign)
         if refused is not None:
             warning = (("Warning", f'{refused.warning} softswitch "{refused.reason}"'),)
             self.come_to_nothing(replace(UNSUITABLE, cause=refused.reason, headers=warning))
@@ -184,7 +186,10 @@ class Call:
             leg.media = self.legs.open_media(leg, remote)
         except NotPossible:
             return False
-        offer = leg.media.offer(offering.codecs(self._incoming.offer, self.office.codecs))
+        offer = leg.media.offer(
+            offering.codecs(self._incoming.offer, self.office.codecs),
+            foreign=offering.foreign(self._incoming.offer, self._caller.agreed),
+        )
         leg.session = self._desk.invite(self, replace(invite, offer=offer))
         self.legs.add(leg)
         self.publish(
@@ -317,9 +322,10 @@ class Call:
     def _describe_to_caller(self, callee: Leg | None) -> SessionDescription:
         """Our answer to the caller's offer, in the callee's codec if the caller has it; our offer if he made none."""
         assert self._caller.media is not None
-        prefer = callee.codec if callee is not None else None
+        prefer = callee.agreed if callee is not None else None
         if self._incoming.offer is None:
-            return self._caller.media.offer(sorted(self.office.codecs, key=lambda codec: codec is not prefer))
+            first = callee.codec if callee is not None else None
+            return self._caller.media.offer(sorted(self.office.codecs, key=lambda codec: codec is not first))
         answer = self._caller.media.answer(self._incoming.offer, self.office.codecs, prefer=prefer)
         assert not isinstance(answer, Refused), "it was found answerable when it came"
         return answer
@@ -330,20 +336,44 @@ class Call:
             self.legs.release(leg, Cause.PROTOCOL, NOT_ACCEPTABLE)
             return
         self._note_hold(leg)
+        self._stay_in_tune()
 
     def _remote_offer(self, leg: Leg, event: RemoteOffer) -> None:
         assert leg.media is not None
+        other = next((side for side in self.sides if side is not leg), leg)
+        prefer = other.agreed or leg.agreed
         if event.description is None:
-            codecs = sorted(self.office.codecs, key=lambda codec: codec is not leg.codec)
+            first = prefer.codec if prefer is not None else None
+            codecs = sorted(self.office.codecs, key=lambda codec: codec is not first)
             self._desk.command(leg.session, AnswerOffer(description=leg.media.offer(codecs)))
             return
-        answer = leg.media.answer(event.description, self.office.codecs, prefer=leg.codec)
+        # Where the other side has nothing but a codec that we cannot hear, leaving it would make both deaf.
+        ours = self.office.codecs if other.media is None or other.media.hearable(self.office.codecs) else ()
+        answer = leg.media.answer(event.description, ours, prefer=prefer)
         if isinstance(answer, Refused):
             self._desk.command(leg.session, RefuseOffer(status=answer.status))
             return
         self._desk.command(leg.session, AnswerOffer(description=answer))
         self.legs.publish_dialog(leg)  # the offer may have come with another Contact
         self._note_hold(leg)
+        self._stay_in_tune()
+
+    def _stay_in_tune(self) -> None:
+        """A codec that we cannot hear must be the same on both sides; when one has left it, the other is asked to."""
+        agreed = {side.agreed.format for side in self.sides if side.agreed is not None}
+        if len(agreed) > 1:
+            for side in self.sides:
+                self._out_of_passage(side)
+
+    def _out_of_passage(self, leg: Leg) -> None:
+        """Ask a peer whose codec is only passed through for one that can be mixed, if all can follow."""
+        if leg.state is not LegState.TALKING or leg.ended_as is not None or leg.media is None:
+            return
+        if not all(side.media is None or side.media.hearable(self.office.codecs) for side in self.sides):
+            return
+        offer = leg.media.out_of_passage(self.office.codecs)
+        if offer is not None:
+            self._desk.command(leg.session, MakeOffer(description=offer))
 
     def _note_hold(self, leg: Leg) -> None:
         assert leg.media is not None
@@ -526,6 +556,8 @@ class Call:
                 self._silence.measured(leg, event)
             case media.MediaResumed():
                 self._silence.broken(leg)
+            case media.Unheard():
+                self._out_of_passage(leg)
             case media.PortClosed(port=port, stats=stats):
                 self.legs.port_closed(port, stats)
                 self._finish_if_done(now)

@@ -16,6 +16,7 @@ from softswitch.calls.digits import Keypad
 from softswitch.ids import LegId
 from softswitch.media import negotiation
 from softswitch.media.engine import Address, Codec, MediaEngine, MediaSession, PortId, RoomId
+from softswitch.media.formats import Format
 from softswitch.media.negotiation import Refused
 from softswitch.mixer.roles import Role
 from softswitch.sip.events import SessionId
@@ -49,36 +50,59 @@ class Media:
         self._local: Address = (advertised, opened.local[1])
         self._timeout = timeout
         self._ours: SessionDescription | None = None
+        self._spoken: tuple[Codec, ...] = ()
+        self._settled = False
 
     def succeed(self, former: Media) -> None:
         """Go on in the dialog of a port that this one replaces."""
         self._ours = former._ours
 
-    def offer(self, codecs: Sequence[Codec], direction: Direction = Direction.SENDRECV) -> SessionDescription:
-        """Describe our side; ``accept`` takes the peer's answer to it."""
+    def offer(
+        self,
+        codecs: Sequence[Codec],
+        direction: Direction = Direction.SENDRECV,
+        *,
+        foreign: Sequence[tuple[Format, int]] = (),
+        keep: bool = True,
+    ) -> SessionDescription:
+        """Describe our side; ``accept`` takes the peer's answer to it.
+
+        ``foreign`` are codecs of the other leg's peer. ``keep``: one that is passed through now is offered again.
+        """
         if self._ours is None:
             self._ours = negotiation.offer(
-                self._local, codecs, session_id=self._session_id, version=1, direction=direction
+                self._local,
+                codecs,
+                foreign=foreign,
+                session_id=self._session_id,
+                version=1,
+                direction=direction,
             )
         else:
-            self._ours = negotiation.reoffer(self._ours, self._local, codecs, direction=direction)
+            passed = self.session.format if keep and self.session is not None else ""
+            self._ours = negotiation.reoffer(self._ours, self._local, codecs, keep=passed, direction=direction)
         return self._ours
 
-    def refusal(self, offer: SessionDescription, codecs: Sequence[Codec]) -> Refused | None:
-        """Say why an offer could never be answered here, None if it can; nothing is applied."""
-        if not negotiation.common(offer, codecs):
+    def refusal(self, offer: SessionDescription, codecs: Sequence[Codec], *, foreign: bool) -> Refused | None:
+        """Say why an offer could never be answered here, None if it can; nothing is applied.
+
+        ``foreign``: a codec that only whom he calls may know will do.
+        """
+        others = negotiation.foreign(offer) if foreign else ()
+        if not negotiation.common(offer, codecs) and not others:
             return Refused("no common codec")
-        agreed = negotiation.answer(offer, self._local, codecs, session_id=self._session_id, version=1)
+        prefer = negotiation.passing(others[0][0]) if others else None
+        agreed = negotiation.answer(offer, self._local, codecs, prefer=prefer, session_id=self._session_id, version=1)
         return agreed if isinstance(agreed, Refused) else None
 
     def answer(
         self,
         offer: SessionDescription,
         codecs: Sequence[Codec],
-        prefer: Codec | None = None,
+        prefer: MediaSession | None = None,
         direction: Direction = Direction.SENDRECV,
     ) -> SessionDescription | Refused:
-        """Answer the peer's offer and apply what was agreed, or say why it cannot be."""
+        """Answer the peer's offer and apply what was agreed, or say why it cannot be; ``prefer`` is the other leg's."""
         agreed = negotiation.answer(
             offer,
             self._local,
@@ -94,6 +118,7 @@ class Media:
         self._ours = description if self._ours is None else following(self._ours, description)
         self._apply(session)
         self.on_hold = negotiation.held(offer)
+        self._spoken = negotiation.common(offer, tuple(Codec))
         return self._ours
 
     def accept(self, answer: SessionDescription) -> Refused | None:
@@ -105,7 +130,25 @@ class Media:
             return session
         self._apply(session)
         self.on_hold = negotiation.held(answer)
+        # Who chose a codec that we cannot hear had ours before it in the offer: he speaks none of them.
+        self._spoken = negotiation.common(answer, tuple(Codec))
         return None
+
+    def out_of_passage(self, codecs: Sequence[Codec]) -> SessionDescription | None:
+        """An offer of codecs that we can hear, for a peer whose codec is passed through; None if his is not.
+
+        Asked for once: a peer who refused goes on in the codec that he has.
+        """
+        passing = self.session is not None and self.session.codec is Codec.PASSTHROUGH
+        if not passing or self._settled:
+            return None
+        self._settled = True
+        return self.offer(codecs, keep=False)
+
+    def hearable(self, codecs: Sequence[Codec]) -> bool:
+        """Whether the peer, as far as we know, speaks one of these codecs, or what he speaks now is one."""
+        passing = self.session is not None and self.session.codec is Codec.PASSTHROUGH
+        return not passing or any(codec in codecs for codec in self._spoken)
 
     def listen_again(self) -> None:
         """Count the peer's silence from now on: the engine tells of one silence once."""
@@ -203,8 +246,13 @@ class Leg:
         return self.media.port
 
     @property
+    def agreed(self) -> MediaSession | None:
+        """What was agreed with its peer about its sound."""
+        return self.media.session if self.media is not None else None
+
+    @property
     def codec(self) -> Codec | None:
-        return self.media.session.codec if self.media is not None and self.media.session is not None else None
+        return self.agreed.codec if self.agreed is not None else None
 
     @property
     def name(self) -> str:

@@ -9,12 +9,13 @@ from softswitch.calls.office import Office
 from softswitch.dialplan.routes import Trunk
 from softswitch.directory.people import Person
 from softswitch.media import negotiation
-from softswitch.media.engine import Codec
+from softswitch.media.engine import Codec, MediaSession
+from softswitch.media.formats import Format
 from softswitch.sip.events import Binding, Destination, Incoming, Invite
 from softswitch.sip.sdp import SessionDescription
 from softswitch.sip.uri import Uri
 
-__all__ = ["ANONYMOUS", "codecs", "to_device", "to_supervisor", "to_trunk"]
+__all__ = ["ANONYMOUS", "codecs", "foreign", "to_device", "to_supervisor", "to_trunk"]
 
 DEVICE_PATIENCE = 8.0
 """Seconds without any response after which a device counts as not there: five tries over UDP, a dead stream."""
@@ -45,9 +46,25 @@ def to_device(incoming: Incoming, number: str, binding: Binding, person: Person,
 
 
 def codecs(offer: SessionDescription | None, ours: Sequence[Codec]) -> Sequence[Codec]:
-    """Our codecs with the caller's choice first, so that both legs meet in one codec and nothing is transcoded."""
-    spoken = negotiation.common(offer, ours) if offer is not None else ()
+    """Our codecs with the caller's choice first, so that both legs meet in one codec and nothing is transcoded.
+
+    None of ours for a caller who speaks none of them: what he speaks must be passed on.
+    """
+    if offer is None:
+        return ours
+    spoken = negotiation.common(offer, ours)
+    if not spoken and negotiation.foreign(offer):
+        return ()
     return [*spoken, *(codec for codec in ours if codec not in spoken)]
+
+
+def foreign(offer: SessionDescription | None, settled: MediaSession | None) -> tuple[tuple[Format, int], ...]:
+    """The caller's codecs that we cannot hear: whom he calls may know them.
+
+    ``settled`` is what has been agreed with the caller already, by early media or by a program that answered.
+    """
+    offered = negotiation.foreign(offer) if offer is not None else ()
+    return tuple((form, number) for form, number in offered if settled is None or form.identity == settled.format)
 
 
 def to_trunk(incoming: Incoming, trunk: Trunk, number: str, shown: tuple[str, Uri]) -> Invite:

@@ -329,7 +329,7 @@ class Supervision:
                 self._desk.command(leg.session, AnswerOffer(description=leg.media.offer(self._codecs, self._said)))
             case RemoteOffer(description=description):
                 assert description is not None
-                answer = leg.media.answer(description, self._codecs, prefer=leg.codec, direction=self._said)
+                answer = leg.media.answer(description, self._codecs, prefer=leg.agreed, direction=self._said)
                 refused = isinstance(answer, Refused)
                 self._desk.command(
                     leg.session,

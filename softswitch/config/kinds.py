@@ -26,7 +26,7 @@ from softswitch.dialplan import numbers, patterns
 from softswitch.dialplan.codes import KEYS
 from softswitch.directory.people import Role
 from softswitch.media.engine import Codec
-from softswitch.media.negotiation import STATIC
+from softswitch.media.formats import NUMBERS
 
 __all__ = ["Bounds", "Env", "File", "Generated", "Literally", "Names", "Noun", "PasswordSource", "Refused"]
 
@@ -252,10 +252,10 @@ def _address(value: str) -> str | Wrong:
 
 
 def _codec(value: str) -> Codec | Wrong:
-    known = {codec.value: codec for codec in STATIC}
-    if value.upper() in known:
-        return known[value.upper()]
-    return Wrong("not_a", {"noun": "codec", "nearest": quoted(nearest(value, known))})
+    known = {codec.value.lower(): codec for codec in NUMBERS}
+    if value.lower() in known:
+        return known[value.lower()]
+    return Wrong("not_a", {"noun": "codec", "nearest": quoted(nearest(value, [codec.value for codec in NUMBERS]))})
 
 
 def _pattern(value: str) -> str | Wrong:

@@ -113,7 +113,9 @@ class RtpTable(Table):
 
     ports: kinds.Ports = Field((20000, 29999), description="UDP ports for sound, inclusive; a call takes four.")
     codecs: kinds.Codecs = Field(
-        (Codec.PCMA, Codec.PCMU), description="Codecs offered, the best first; both sides may differ."
+        (Codec.G722, Codec.PCMA, Codec.PCMU),
+        description="Codecs offered, the best first; both sides may differ. What only the two telephones know "
+        "passes between them unheard.",
     )
     threads: kinds.Threads = Field(None, description='Media threads; "auto" is one less than the cores.')
     timeout: kinds.Silence = Field(60.0, description="A call from which no sound packet comes for so long is ended.")

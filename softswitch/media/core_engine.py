@@ -26,6 +26,7 @@ from softswitch.media.engine import (
     Tone,
     Track,
 )
+from softswitch.media.formats import OpusSettings
 from softswitch.mixer import tones
 
 __all__ = ["CoreEngine", "Room"]
@@ -105,7 +106,7 @@ class CoreEngine:
         self._room_of: dict[int, Room] = {}
         self._next_room = 1
         self._sounds: dict[int, bytes] = {}
-        self._spoken: dict[int, tuple[Codec, str]] = {}
+        self._spoken: dict[int, tuple[Codec, str, OpusSettings | None]] = {}
         """What each port's coder was made for."""
         opus = libopus.find()
         if isinstance(opus, libopus.Library):
@@ -171,7 +172,8 @@ class CoreEngine:
         room = self._room_of.get(port)
         if room is None:
             return
-        spoken = session.codec, session.format
+        opus = OpusSettings.asked(session.parameters) if session.codec is Codec.OPUS else None
+        spoken = session.codec, session.format, opus
         try:
             room.shard.core.set_session(
                 port,
@@ -180,10 +182,12 @@ class CoreEngine:
                 codec=CODECS[session.codec],
                 # A hold must not reset the codec: its state runs on through every renegotiation that keeps it.
                 keep=self._spoken.get(port) == spoken,
+                opus=opus,
                 clock=session.clock,
                 format=zlib.crc32(session.format.encode()),
                 event_clock=session.dtmf_clock,
                 payload_type=session.payload_type,
+                payload_receive=session.payload_type if session.payload_receive is None else session.payload_receive,
                 dtmf_send=NO_EVENT if session.dtmf_send is None else session.dtmf_send,
                 dtmf_receive=NO_EVENT if session.dtmf_receive is None else session.dtmf_receive,
                 ptime=min(session.ptime, 255),

@@ -105,7 +105,9 @@ class MediaSession:
     at ``dtmf_clock`` Hz. ``format`` tells apart what one codec name may mean (its
     parameters; for ``PASSTHROUGH`` the whole rtpmap and fmtp): packets pass between
     ports only where codec and format are equal. ``clock`` is the RTP clock of a
-    ``PASSTHROUGH`` codec in Hz; those of the others are known.
+    ``PASSTHROUGH`` codec in Hz; those of the others are known. ``parameters`` is
+    the codec's fmtp as the peer wrote it: what he would like to be sent.
+    ``payload_receive`` is the number that he sends, None if it is ``payload_type`` too.
     ``keys``: digits of the peer are commands to us; they are told, but reach nobody who hears it.
     """
 
@@ -123,6 +125,8 @@ class MediaSession:
     format: str = ""
     clock: int = 8000
     keys: bool = False
+    parameters: str = ""
+    payload_receive: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 
 from softswitch.media.engine import Address, MediaEvent
+from softswitch.media.formats import OpusSettings
 
 DIGITS: str
 ROW: int
@@ -36,9 +37,11 @@ class Core:
         rtcp_remote: Address | None,
         codec: int,
         keep: bool,
+        opus: OpusSettings | None,
         clock: int,
         format: int,
         payload_type: int,
+        payload_receive: int,
         dtmf_send: int,
         dtmf_receive: int,
         event_clock: int,

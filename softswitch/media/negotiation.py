@@ -3,7 +3,9 @@
 Pure functions: descriptions in, descriptions and sessions out. This switch
 speaks one audio stream per leg over RTP/AVP (or AVPF, answered as offered) and
 answers with exactly one codec, so that the peer cannot change it mid-call
-without asking. Everything else in an offer is declined line by line.
+without asking. Everything else in an offer is declined line by line. What
+formats mean is read in ``formats``; codecs that the core does not know are
+agreed upon only to be passed from one leg to another.
 """
 
 from __future__ import annotations
@@ -13,33 +15,39 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from softswitch.media import formats
 from softswitch.media.engine import Address, Codec, MediaSession
+from softswitch.media.formats import DYNAMIC, NUMBERS, Format, Spoken, spoken
 from softswitch.sip.sdp import Attribute, Connection, Direction, Encoding, Media, Origin, SessionDescription, following
 
-__all__ = ["Refused", "accept", "answer", "common", "direction_of", "held", "offer", "remote_host", "reoffer"]
+__all__ = [
+    "Refused",
+    "accept",
+    "answer",
+    "common",
+    "direction_of",
+    "foreign",
+    "held",
+    "offer",
+    "passing",
+    "remote_host",
+    "reoffer",
+]
 
-STATIC = {Codec.PCMU: 0, Codec.PCMA: 8}
-"""Payload types that need no rtpmap (RFC 3551 table 4)."""
-
-_PAYLOAD_TYPES = {str(number): number for number in range(128)}
-"""By their text; "08" is none, it would not come back as it was offered."""
-
-_BY_NUMBER = {number: codec for codec, number in STATIC.items()}
-_BY_NAME = {codec.value: codec for codec in STATIC}
-
-TELEPHONE_EVENT = 101
-"""Our dynamic payload type for RFC 4733; the number most phones use too."""
+TELEPHONE_EVENT = {8000: 101, 48_000: 110}
+"""Our dynamic payload types for RFC 4733, by clock; the numbers most phones use too."""
 
 DIGITS = "0-15"
 """The events 0-9, *, #, A-D (RFC 4733 section 3.2)."""
 
-CLOCK = 8000
-
 PTIME = 20
 """Milliseconds per packet that we ask for."""
 
-PTIMES = (20, 40, 60)
+PTIMES = range(10, 61, 10)
 """What the core can send when the peer asks for it; everything else gets PTIME, as ptime is a wish (RFC 8866 6.4)."""
+
+FOREIGN = 8
+"""How many codecs of a peer's that we do not know may be offered to another; no telephone has more."""
 
 PROTOCOLS = frozenset({"RTP/AVP", "RTP/AVPF"})
 
@@ -60,17 +68,12 @@ class Refused:
     warning: int = _MISCELLANEOUS
 
 
-class _Spoken(NamedTuple):
-    """What a media line can speak: payload types of our codecs in the line's order, and of telephone-event."""
-
-    codecs: dict[Codec, int]
-    digits: int | None
-
-
 class _Agreed(NamedTuple):
-    codec: Codec
+    format: Format
     payload_type: int
-    digits: int | None
+    digits: tuple[int, int] | None
+    """Clock and payload type of telephone-event."""
+    identity: str
 
 
 def offer(
@@ -79,11 +82,17 @@ def offer(
     *,
     session_id: int,
     version: int,
+    foreign: Sequence[tuple[Format, int]] = (),
     direction: Direction = Direction.SENDRECV,
 ) -> SessionDescription:
-    """Offer one audio stream at ``local`` with these codecs, most wanted first, and telephone-event."""
-    formats = [(STATIC[codec], codec) for codec in codecs]
-    return _description(local, session_id, version, [_audio(local[1], "RTP/AVP", formats, TELEPHONE_EVENT, direction)])
+    """Offer one audio stream at ``local`` with these codecs, most wanted first, and telephone-event.
+
+    ``foreign`` are formats of the other leg's peer and the payload types that he
+    gave them: they come last, because whoever shares a codec with us can be mixed.
+    """
+    numbered = _numbered([*formats.ours(codecs), *(form for form, _ in foreign)], dict(foreign), set())
+    digits = _digits(codecs, {}, {number for _, number in numbered})
+    return _description(local, session_id, version, [_audio(local[1], "RTP/AVP", numbered, digits, direction)])
 
 
 def reoffer(
@@ -91,23 +100,27 @@ def reoffer(
     local: Address,
     codecs: Sequence[Codec],
     *,
+    keep: str = "",
     direction: Direction = Direction.SENDRECV,
 ) -> SessionDescription:
     """Offer again in a dialog where ``ours`` was the last description that we sent.
 
     RFC 3264 section 8: the same media lines in the same order, the same meaning
     of every payload type, and a version that is one more if anything changed.
+    ``keep`` is the ``MediaSession.format`` of the codec that is passed through.
     """
     index = next((i for i, media in enumerate(ours.media) if media.kind == "audio" and media.port), None)
     fresh = offer(local, codecs, session_id=0, version=0, direction=direction)
     if index is None:
         return following(ours, replace(fresh, media=(*ours.media, *fresh.media)))
     before = ours.media[index]
-    used, digits = _spoken(before)
-    formats = _numbered(codecs, used, digits)
-    if digits is None:
-        digits = _unused(TELEPHONE_EVENT, {*used.values(), *(number for number, _ in formats)})
-    again = _audio(local[1], before.protocol, formats, digits, direction)
+    used = spoken(before)
+    kept = used.of_identity(keep) if keep else None
+    wanted = formats.ours(codecs) if kept is None else [kept, *formats.ours(codecs)]
+    numbers = {form: used.formats[same] for form in wanted if (same := _same(form, used)) is not None}
+    numbered = _numbered(wanted, numbers, set(used.digits.values()))
+    digits = _digits(codecs, used.digits, {*used.formats.values(), *(number for _, number in numbered)})
+    again = _audio(local[1], before.protocol, numbered, digits, direction)
     media = (*ours.media[:index], again, *ours.media[index + 1 :])
     return following(ours, replace(fresh, media=media))
 
@@ -119,31 +132,37 @@ def answer(
     *,
     session_id: int,
     version: int,
-    prefer: Codec | None = None,
+    prefer: MediaSession | None = None,
     direction: Direction = Direction.SENDRECV,
 ) -> tuple[SessionDescription, MediaSession] | Refused:
     """Answer an offer: one media line for each offered one, in its order, at most one of them accepted.
 
-    Of the codecs that both sides know, ``prefer`` (what the other leg speaks)
-    wins, else the first that the peer lists. ``direction`` is what we are
+    Of the codecs that both sides know, the one of ``prefer`` (what the other leg
+    speaks) wins, else the first that the peer lists; a codec unknown to us is
+    agreed upon only if the other leg speaks it. ``direction`` is what we are
     willing to do, as we would write it: SENDONLY holds the peer. An offer in
     which every stream is disabled (port 0) is answered likewise, with a session
     that neither sends nor receives.
     """
     refusals: list[Refused] = []
     for index, media in enumerate(offered.media):
-        agreed = _agreed(offered, media, _spoken(media), local, codecs, prefer=prefer)
+        agreed = _agreed(offered, media, spoken(media), local, codecs, prefer=prefer)
         if isinstance(agreed, Refused):
             refusals.append(agreed)
             continue
         ours = _offered_direction(offered, media).mirrored.limited_to(direction)
         lines = list(map(_declined, offered.media))
-        lines[index] = _audio(local[1], media.protocol, [(agreed.payload_type, agreed.codec)], agreed.digits, ours)
-        session = _session(offered, media, agreed, ours, dtmf_receive=agreed.digits)
+        digits = {} if agreed.digits is None else dict([agreed.digits])
+        written = [(_answered(agreed.format, prefer), agreed.payload_type)]
+        lines[index] = _audio(local[1], media.protocol, written, digits, ours)
+        session = _session(
+            offered, media, agreed, ours, dtmf_receive=None if agreed.digits is None else agreed.digits[1]
+        )
         return _description(local, session_id, version, lines), session
     if not offered.media or any(media.port for media in offered.media):
         return _weightiest(refusals)
-    session = MediaSession(remote=None, codec=codecs[0], payload_type=STATIC[codecs[0]], sends=False, receives=False)
+    codec = codecs[0] if codecs else Codec.PCMU
+    session = MediaSession(remote=None, codec=codec, payload_type=NUMBERS[codec], sends=False, receives=False)
     return _description(local, session_id, version, map(_declined, offered.media)), session
 
 
@@ -156,15 +175,18 @@ def accept(ours: SessionDescription, answered: SessionDescription) -> MediaSessi
             continue
         if not theirs.port:
             return Refused("the peer declined the audio stream", warning=_MEDIA_TYPE)
-        spoken = _spoken(mine)
+        said = spoken(mine)
         # An answer may leave out the rtpmap of a number that the offer explained.
-        heard = _spoken(theirs, mine.encodings)
-        agreed = _agreed(answered, theirs, heard, _local(ours, mine), list(spoken.codecs))
+        heard = spoken(theirs, mine.encodings)
+        meant = _meant(said, heard)
+        agreed = _agreed(answered, theirs, heard, _local(ours, mine), said.codecs, meant=meant)
         if isinstance(agreed, Refused):
             return agreed
         direction = ours.direction_of(mine).limited_to(_offered_direction(answered, theirs).mirrored)
-        receives_digits = spoken.digits if agreed.digits is not None else None
-        return _session(answered, theirs, agreed, direction, dtmf_receive=receives_digits)
+        receives = None if agreed.digits is None else said.digits.get(agreed.digits[0])
+        session = _session(answered, theirs, agreed, direction, dtmf_receive=receives)
+        # RFC 3264 section 6.1: he sends by the numbers of our offer, we by those of his answer.
+        return replace(session, payload_receive=_our_number(said, agreed))
     return Refused("the offer had no audio stream", warning=_MEDIA_TYPE)
 
 
@@ -187,10 +209,32 @@ def held(description: SessionDescription) -> bool:
 
 def common(description: SessionDescription, codecs: Sequence[Codec]) -> tuple[Codec, ...]:
     """Return which of the codecs the writer's audio speaks, in its order; empty where there is no plain RTP audio."""
+    media = _plain(description)
+    return () if media is None else tuple(codec for codec in spoken(media).codecs if codec in codecs)
+
+
+def foreign(description: SessionDescription) -> tuple[tuple[Format, int], ...]:
+    """Return the writer's codecs that could only be passed through, with his payload types, in his order."""
+    media = _plain(description)
+    if media is None:
+        return ()
+    found = [(form, number) for form, number in spoken(media).formats.items() if form.codec is Codec.PASSTHROUGH]
+    return tuple(found[:FOREIGN])
+
+
+def passing(form: Format) -> MediaSession:
+    """Return a session in which that foreign format is agreed upon, to prefer it in an answer."""
+    return MediaSession(
+        remote=None, codec=Codec.PASSTHROUGH, payload_type=0, format=form.identity, parameters=form.parameters
+    )
+
+
+def _plain(description: SessionDescription) -> Media | None:
+    """Return the line of plain RTP audio, if there is one."""
     for media in description.media:
         if media.kind == "audio" and media.port and media.protocol.upper() in PROTOCOLS:
-            return tuple(codec for codec in _spoken(media).codecs if codec in codecs)
-    return ()
+            return media
+    return None
 
 
 def remote_host(description: SessionDescription) -> str | None:
@@ -207,62 +251,89 @@ def remote_host(description: SessionDescription) -> str | None:
 # Reading ------------------------------------------------------------------------------------------------------------
 
 
-def _spoken(media: Media, known: Mapping[str, Encoding] | None = None) -> _Spoken:
-    """Read the formats of a line; ``known`` explains those that it does not explain itself."""
-    encodings = {**known, **media.encodings} if known else media.encodings
-    codecs: dict[Codec, int] = {}
-    digits: int | None = None
-    for form in media.formats:
-        number, encoding = _PAYLOAD_TYPES.get(form), encodings.get(form)
-        if number is None:
-            continue
-        codec = _codec(number, encoding)
-        if codec is not None:
-            codecs.setdefault(codec, number)
-        elif digits is None and encoding is not None and _is_digits(encoding):
-            digits = number
-    return _Spoken(codecs, digits)
+def _same(form: Format, used: Spoken) -> Format | None:
+    """Find what meant the same as ``form`` in our last description."""
+    if form.codec is not Codec.PASSTHROUGH:
+        return used.of_codec(form.codec)
+    return form if form in used.formats else None
 
 
-def _is_digits(encoding: Encoding) -> bool:
-    """Whether it is telephone-event at the clock of our codecs."""
-    return encoding.clock == CLOCK and encoding.name.lower() == "telephone-event"
+def _meant(said: Spoken, heard: Spoken) -> dict[Format, Format]:
+    """For each foreign format of an answer, the one of our offer that it answers: by payload type, else by encoding.
+
+    The two may have parameters of their own: each side's fmtp says what it can take.
+    """
+    by_number = {number: form for form, number in said.formats.items() if form.codec is Codec.PASSTHROUGH}
+    meant = {}
+    for form in heard.foreign:
+        offered = by_number.get(heard.formats[form])
+        if offered is None or offered.encoding.name.lower() != form.encoding.name.lower():
+            offered = said.of_identity(form.identity)
+        if offered is not None:
+            meant[form] = offered
+    return meant
 
 
-def _codec(number: int, encoding: Encoding | None) -> Codec | None:
-    if encoding is None:
-        # Without an rtpmap only the static numbers mean something (RFC 3551 section 6).
-        return _BY_NUMBER.get(number)
-    if encoding.clock != CLOCK or encoding.channels != 1:
-        return None
-    # Encoding names are case-insensitive (RFC 4855 section 3).
-    return _BY_NAME.get(encoding.name.upper())
+def _our_number(said: Spoken, agreed: _Agreed) -> int | None:
+    form = said.of_codec(agreed.format.codec)
+    if agreed.format.codec is Codec.PASSTHROUGH:
+        form = said.of_identity(agreed.identity)
+    number = None if form is None else said.formats[form]
+    return None if number == agreed.payload_type else number
+
+
+def _answered(form: Format, prefer: MediaSession | None) -> Format:
+    """Return the codec as our answer writes it: ours with our parameters, a foreign one with the other peer's."""
+    if form.codec is not Codec.PASSTHROUGH:
+        return formats.ours([form.codec])[0]
+    return form if prefer is None else replace(form, parameters=prefer.parameters)
 
 
 def _agreed(
     description: SessionDescription,
     media: Media,
-    spoken: _Spoken,
+    heard: Spoken,
     local: Address,
     codecs: Sequence[Codec],
     *,
-    prefer: Codec | None = None,
+    prefer: MediaSession | None = None,
+    meant: Mapping[Format, Format] | None = None,
 ) -> _Agreed | Refused:
-    """Choose the codec for a line of the peer's, or say why the line cannot be the audio stream."""
+    """Choose the codec for a line of the peer's, or say why the line cannot be the audio stream.
+
+    ``meant`` are the foreign formats that an answer takes up, as we offered them.
+    """
     if media.kind != "audio":
         return Refused(f"no {media.kind[:20]} here, audio only", warning=_MEDIA_TYPE)
     if not media.port:
         return Refused("the audio stream is disabled", warning=_MEDIA_TYPE)
     if media.protocol.upper() not in PROTOCOLS:
         return Refused(f"transport {media.protocol[:30]} is not RTP/AVP", warning=_TRANSPORT)
-    shared = [codec for codec in spoken.codecs if codec in codecs]
-    if not shared:
-        return Refused(f"no common codec, {' '.join(codecs)} is known here", warning=_MEDIA_FORMAT)
+    chosen = _chosen(heard, codecs, prefer, meant or {})
+    if chosen is None:
+        known = f", {' '.join(codecs)} is known here" if codecs else ""
+        return Refused(f"no common codec{known}", warning=_MEDIA_FORMAT)
     unreachable = _unreachable(description.connection_of(media), local)
     if unreachable is not None:
         return Refused(unreachable, warning=_NETWORK_ADDRESS)
-    codec = prefer if prefer is not None and prefer in shared else shared[0]
-    return _Agreed(codec, spoken.codecs[codec], spoken.digits)
+    number = heard.formats[chosen]
+    identity = (meant or {}).get(chosen, chosen)
+    agreed = replace(identity, parameters=chosen.parameters)
+    return _Agreed(agreed, number, heard.digits_for(agreed.encoding.clock), identity.identity)
+
+
+def _chosen(
+    heard: Spoken, codecs: Sequence[Codec], prefer: MediaSession | None, meant: Mapping[Format, Format]
+) -> Format | None:
+    """The other leg's codec if the peer speaks it; else the first shared one; else one that he answered us with."""
+    if prefer is not None and prefer.codec is Codec.PASSTHROUGH:
+        same = heard.of_identity(prefer.format)
+        if same is not None:
+            return same
+    shared = [codec for codec in heard.codecs if codec in codecs]
+    if shared:
+        return heard.of_codec(prefer.codec if prefer is not None and prefer.codec in shared else shared[0])
+    return next(iter(meant), None)
 
 
 def _unreachable(connection: Connection | None, local: Address) -> str | None:
@@ -319,11 +390,16 @@ def _session(
     remote = (host, media.port) if host is not None else None
     return MediaSession(
         remote=remote,
-        codec=agreed.codec,
+        codec=agreed.format.codec,
         payload_type=agreed.payload_type,
-        dtmf_send=agreed.digits,
+        dtmf_send=None if agreed.digits is None else agreed.digits[1],
         dtmf_receive=dtmf_receive,
-        ptime=_ptime(media),
+        dtmf_clock=8000 if agreed.digits is None else agreed.digits[0],
+        # Packets of a foreign codec pass as they are, whatever lasts how long.
+        ptime=PTIME if agreed.format.codec is Codec.PASSTHROUGH else _ptime(media),
+        format=agreed.identity,
+        parameters=agreed.format.parameters,
+        clock=agreed.format.encoding.clock,
         sends=ours.sends,
         receives=ours.receives,
         rtcp_remote=_rtcp(media, remote),
@@ -331,8 +407,9 @@ def _session(
 
 
 def _ptime(media: Media) -> int:
-    wanted, longest = media.ptime, media.maxptime
-    return wanted if wanted in PTIMES and (longest is None or wanted <= longest) else PTIME
+    asked, longest = media.ptime, media.maxptime
+    wanted = PTIME if asked is None or asked not in PTIMES else asked
+    return wanted if longest is None or wanted <= longest else max(PTIMES[0], min(PTIME, longest // 10 * 10))
 
 
 def _rtcp(media: Media, remote: Address | None) -> Address | None:
@@ -345,20 +422,30 @@ def _rtcp(media: Media, remote: Address | None) -> Address | None:
     return (host or remote[0], port) if 0 < port <= 65_535 else None
 
 
-def _numbered(codecs: Sequence[Codec], used: dict[Codec, int], digits: int | None) -> list[tuple[int, Codec]]:
-    """Give every codec the payload type that it has in this dialog, or else its static one if that is still free."""
-    taken = {*used.values(), digits}
-    formats = []
-    for codec in codecs:
-        number = used[codec] if codec in used else _unused(STATIC[codec], taken)
+def _numbered(wanted: Sequence[Format], numbers: Mapping[Format, int], taken: set[int]) -> list[tuple[Format, int]]:
+    """Give every format the payload type that it has already, or else its usual one if that is still free."""
+    taken = {*taken, *numbers.values()}
+    numbered = []
+    for form in wanted:
+        number = numbers[form] if form in numbers else _unused(NUMBERS.get(form.codec, DYNAMIC[0]), taken)
         taken.add(number)
-        formats.append((number, codec))
-    return formats
+        numbered.append((form, number))
+    return numbered
 
 
-def _unused(wanted: int, taken: Container[int | None]) -> int:
+def _digits(codecs: Sequence[Codec], used: Mapping[int, int], taken: Container[int]) -> dict[int, int]:
+    """Number telephone-event at 8000 Hz, and at the clock of Opus where Opus is offered (RFC 4733 section 2.1)."""
+    digits: dict[int, int] = {}
+    for clock in (8000, 48_000) if Codec.OPUS in codecs else (8000,):
+        others = {*used.values(), *digits.values()}
+        free = [number for number in (TELEPHONE_EVENT[clock], *DYNAMIC) if number not in others and number not in taken]
+        digits[clock] = used[clock] if clock in used else free[0]
+    return digits
+
+
+def _unused(wanted: int, taken: Container[int]) -> int:
     """Return the wanted payload type, or the first free dynamic one (RFC 3551 section 6: 96 to 127)."""
-    free: Iterator[int] = (number for number in (wanted, *range(96, 128)) if number not in taken)
+    free: Iterator[int] = (number for number in (wanted, *DYNAMIC) if number not in taken)
     return next(free)
 
 
@@ -372,20 +459,27 @@ def _description(local: Address, session_id: int, version: int, media: Iterable[
 
 
 def _audio(
-    port: int, protocol: str, formats: list[tuple[int, Codec]], digits: int | None, direction: Direction
+    port: int, protocol: str, numbered: Sequence[tuple[Format, int]], digits: Mapping[int, int], direction: Direction
 ) -> Media:
-    attributes = [_rtpmap(str(number), Encoding(codec, CLOCK)) for number, codec in formats]
-    numbers = [str(number) for number, _ in formats]
-    if digits is not None:
-        numbers.append(str(digits))
-        attributes.append(_rtpmap(str(digits), Encoding("telephone-event", CLOCK)))
-        attributes.append(Attribute("fmtp", f"{digits} {DIGITS}"))
-    attributes += [Attribute("ptime", str(PTIME)), Attribute(direction)]
+    attributes, numbers = [], []
+    for form, number in numbered:
+        numbers.append(str(number))
+        attributes.append(_rtpmap(number, form.encoding))
+        if form.parameters:
+            attributes.append(Attribute("fmtp", f"{number} {form.parameters}"))
+    for clock, number in digits.items():
+        numbers.append(str(number))
+        attributes.append(_rtpmap(number, Encoding("telephone-event", clock)))
+        attributes.append(Attribute("fmtp", f"{number} {DIGITS}"))
+    if any(form.codec is not Codec.PASSTHROUGH for form, _ in numbered):
+        attributes.append(Attribute("ptime", str(PTIME)))
+    attributes.append(Attribute(direction))
     return Media(kind="audio", port=port, protocol=protocol, formats=tuple(numbers), attributes=tuple(attributes))
 
 
-def _rtpmap(form: str, encoding: Encoding) -> Attribute:
-    return Attribute("rtpmap", f"{form} {encoding.name}/{encoding.clock}")
+def _rtpmap(number: int, encoding: Encoding) -> Attribute:
+    channels = f"/{encoding.channels}" if encoding.channels > 1 else ""
+    return Attribute("rtpmap", f"{number} {encoding.name}/{encoding.clock}{channels}")
 
 
 def _declined(media: Media) -> Media:

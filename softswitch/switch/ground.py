@@ -15,7 +15,8 @@ from pathlib import Path
 from softswitch.config.settings import Listener, RtpOptions, Settings
 from softswitch.errors import NotPossible
 from softswitch.ids import Ids
-from softswitch.media import sounds
+from softswitch.media import libopus, sounds
+from softswitch.media.engine import Codec
 from softswitch.media.ports import PortPool
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "preload",
     "raise_file_limit",
     "scarcity",
+    "speakable",
     "taken",
 ]
 
@@ -109,7 +111,17 @@ def scarcity(settings: Settings) -> list[str]:
             f"the process may open {limit} files, {pairs} legs and {people} people want {wanted}: "
             f"from about {legs} legs on, calls will be refused (raise LimitNOFILE)"
         )
+    opus = libopus.find()
+    if Codec.OPUS in settings.rtp.codecs and isinstance(opus, libopus.Missing):
+        warnings.append(f"Opus is not spoken: {opus.reason}")
     return warnings
+
+
+def speakable(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
+    """Return those of the codecs that this machine can speak; G.711, which needs nothing, if that is none."""
+    if isinstance(libopus.find(), libopus.Library):
+        return codecs
+    return tuple(codec for codec in codecs if codec is not Codec.OPUS) or (Codec.PCMA, Codec.PCMU)
 
 
 def default_music(data: Path) -> Path:

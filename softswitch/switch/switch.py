@@ -59,6 +59,7 @@ from softswitch.switch.ground import (
     default_threads,
     preload,
     scarcity,
+    speakable,
     taken,
 )
 from softswitch.switch.inheritance import bindings_of, dialogs_of, disconnected, mend_recordings
@@ -411,7 +412,7 @@ class Switch:
             domain=settings.switch.domain,
             directory=settings.directory,
             plan=settings.plan,
-            codecs=settings.rtp.codecs,
+            codecs=speakable(settings.rtp.codecs),
             recordings=settings.recording.folder,
             record_all=settings.recording.what == "all",
             media_timeout=settings.rtp.timeout,

@@ -122,7 +122,11 @@ def test_a_table_that_is_left_out_has_its_defaults(tmp_path: Path) -> None:
     assert found.sip.listen == (Listener("udp", "0.0.0.0", 5060), Listener("tcp", "0.0.0.0", 5060))
     assert found.sip.digest == ("MD5",)
     assert (found.sip.public, found.sip.expires, found.sip.session_expires) == (None, 3600.0, 1800.0)
-    assert (found.rtp.port_low, found.rtp.port_high, found.rtp.codecs) == (20000, 29999, (Codec.PCMA, Codec.PCMU))
+    assert (found.rtp.port_low, found.rtp.port_high, found.rtp.codecs) == (
+        20000,
+        29999,
+        (Codec.G722, Codec.PCMA, Codec.PCMU),
+    )
     assert (found.recording.what, found.recording.keep, found.rtp.threads) == ("all", None, None)
     assert (found.switch.data, found.switch.language) == (tmp_path / "var", "en")
 

@@ -184,8 +184,8 @@ ONE = {
         '7:21 people.101.devices: "browser" is not a device (expected "phone")',
     ),
     "a codec of the future": (
-        HEAD + '[rtp]\ncodecs = ["opus", "PCMA"]\n',
-        '8:11 rtp.codecs: "opus" is not a codec of this version (expected "PCMA" or "PCMU")',
+        HEAD + '[rtp]\ncodecs = ["G729", "PCMA"]\n',
+        '8:11 rtp.codecs: "G729" is not a codec of this version (did you mean "G722"?)',
     ),
     "a codec twice": (HEAD + '[rtp]\ncodecs = ["PCMA", "pcma"]\n', '8:19 rtp.codecs: "pcma" is listed twice'),
     "no codec": (HEAD + "[rtp]\ncodecs = []\n", "8:10 rtp.codecs: is empty"),

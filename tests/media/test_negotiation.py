@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softswitch.media.engine import Codec, MediaSession
+from softswitch.media.formats import OpusSettings
 from softswitch.media.negotiation import (
     Refused,
     accept,
     answer,
     common,
     direction_of,
+    foreign,
     held,
     offer,
     remote_host,
@@ -37,13 +39,18 @@ def sdp(*lines: str, host: str = "192.0.2.7") -> SessionDescription:
     return parsed
 
 
+def speaking(codec: Codec | None) -> MediaSession | None:
+    """The session of another leg in that codec."""
+    return None if codec is None else MediaSession(remote=None, codec=codec, payload_type=0)
+
+
 def answered(
     offered: SessionDescription,
     codecs: tuple[Codec, ...] = BOTH,
     prefer: Codec | None = None,
     direction: Direction = Direction.SENDRECV,
 ) -> tuple[SessionDescription, MediaSession]:
-    result = answer(offered, US, codecs, prefer=prefer, session_id=1, version=2, direction=direction)
+    result = answer(offered, US, codecs, prefer=speaking(prefer), session_id=1, version=2, direction=direction)
     assert not isinstance(result, Refused), result.reason
     return result
 
@@ -254,8 +261,12 @@ class TestAnswering:
             (("a=ptime:40",), 40),
             (("a=ptime:60", "a=maxptime:60"), 60),
             (("a=ptime:60", "a=maxptime:40"), 20),
-            (("a=ptime:30",), 20),
-            (("a=ptime:10",), 20),
+            (("a=ptime:30",), 30),
+            (("a=ptime:10",), 10),
+            (("a=maxptime:10",), 10),
+            (("a=ptime:40", "a=maxptime:30"), 20),
+            (("a=ptime:70",), 20),
+            (("a=ptime:25",), 20),
             (("a=ptime:x",), 20),
         ],
     )
@@ -472,7 +483,7 @@ def test_whatever_is_offered_the_answer_is_legal(
     streams: list[list[str]], host: str, codecs: list[Codec], prefer: Codec | None
 ) -> None:
     offered = sdp(*(line for lines in streams for line in lines), host=host)
-    result = answer(offered, US, codecs, prefer=prefer, session_id=1, version=1)
+    result = answer(offered, US, codecs, prefer=speaking(prefer), session_id=1, version=1)
     if isinstance(result, Refused):
         assert result.status == 488
         return
@@ -556,3 +567,115 @@ class TestRecordedOffers:
         ours, session = answered(self.recorded("sip-torture/rfc4475/sdp01.dat"))
         assert [media.port for media in ours.media] == [20_000, 0]
         assert session.remote == ("192.0.2.5", 49_217)
+
+
+class TestCodecsWithMeaning:
+    """Dynamic numbers, parameters and clocks."""
+
+    ALL = (Codec.OPUS, Codec.G722, PCMA, PCMU)
+
+    def test_we_offer_opus_and_g722_as_their_rfcs_want_them(self) -> None:
+        offered = offer(US, self.ALL, session_id=1, version=1).media[0]
+        assert offered.formats == ("111", "9", "8", "0", "101", "110")
+        attributes = [f"{a.name}:{a.value}" for a in offered.attributes]
+        assert "rtpmap:111 opus/48000/2" in attributes  # RFC 7587 section 7
+        assert "fmtp:111 maxplaybackrate=16000;sprop-maxcapturerate=16000;stereo=0;useinbandfec=1" in attributes
+        assert "rtpmap:9 G722/8000" in attributes  # RFC 3551 section 4.5.2
+        assert "rtpmap:101 telephone-event/8000" in attributes
+        assert "rtpmap:110 telephone-event/48000" in attributes
+
+    def test_an_answer_keeps_the_peers_numbers(self) -> None:
+        offered = sdp(
+            "m=audio 4000 RTP/AVP 120 99 98",
+            "a=rtpmap:120 OPUS/48000/2",
+            "a=fmtp:120 useinbandfec=1; usedtx=1; maxaveragebitrate=20000",
+            "a=rtpmap:98 telephone-event/8000",
+            "a=rtpmap:99 telephone-event/48000",
+        )
+        ours, session = answered(offered, self.ALL)
+        assert ours.media[0].formats == ("120", "99")
+        assert (session.codec, session.payload_type, session.format) == (Codec.OPUS, 120, "")
+        assert (session.dtmf_send, session.dtmf_receive, session.dtmf_clock) == (99, 99, 48_000)
+        assert session.parameters == "useinbandfec=1; usedtx=1; maxaveragebitrate=20000"
+
+    def test_digits_have_the_clock_of_the_codec_or_else_the_one_that_there_is(self) -> None:
+        events = ("a=rtpmap:96 opus/48000/2", "a=rtpmap:101 telephone-event/8000")
+        session = answered(sdp("m=audio 4000 RTP/AVP 96 0 101", *events), self.ALL)[1]
+        assert (session.codec, session.dtmf_send, session.dtmf_clock) == (Codec.OPUS, 101, 8000)
+        session = answered(sdp("m=audio 4000 RTP/AVP 96 0 101", *events), BOTH)[1]
+        assert (session.codec, session.dtmf_send, session.dtmf_clock) == (PCMU, 101, 8000)
+
+    def test_l16_is_told_apart_by_its_clock(self) -> None:
+        lines = ("a=rtpmap:96 L16/44100", "a=rtpmap:97 L16/16000", "a=rtpmap:98 L16/8000/2")
+        session = answered(sdp("m=audio 4000 RTP/AVP 96 97 98", *lines), (Codec.L16_8, Codec.L16_16))[1]
+        assert (session.codec, session.payload_type) == (Codec.L16_16, 97)
+
+    def test_a_peer_may_answer_with_a_number_of_its_own(self) -> None:
+        ours = offer(US, self.ALL, session_id=1, version=1)
+        session = accept(ours, sdp("m=audio 4000 RTP/AVP 96", "a=rtpmap:96 opus/48000/2"))
+        assert isinstance(session, MediaSession)
+        assert (session.payload_type, session.payload_receive) == (96, 111)
+
+    @pytest.mark.parametrize(
+        ("parameters", "settings"),
+        [
+            ("", OpusSettings()),
+            ("useinbandfec=1;usedtx=1;cbr=1", OpusSettings(fec=True, dtx=True, constant=True)),
+            ("MaxPlaybackRate = 8000 ; maxaveragebitrate=12000", OpusSettings(playback_rate=8000, bitrate=12_000)),
+            ("maxaveragebitrate=510000", OpusSettings()),
+            ("maxaveragebitrate=1;useinbandfec=٣;=;x", OpusSettings(bitrate=6000)),
+        ],
+    )
+    def test_what_a_peer_wants_of_opus_is_read(self, parameters: str, settings: OpusSettings) -> None:
+        assert OpusSettings.asked(parameters) == settings
+
+
+class TestForeignCodecs:
+    """Codecs that only the two peers know."""
+
+    CALLER = (
+        "m=audio 4000 RTP/AVP 97 98 18 0 101",
+        "a=rtpmap:97 AMR/8000",
+        "a=fmtp:97 octet-align=1",
+        "a=rtpmap:98 AMR/8000",
+        "a=fmtp:98 octet-align=0; mode-set=0,2",
+        "a=fmtp:18 annexb=no",
+        "a=rtpmap:101 telephone-event/8000",
+    )
+
+    def test_they_are_offered_last_under_the_callers_numbers(self) -> None:
+        ours = offer(US, BOTH, foreign=foreign(sdp(*self.CALLER)), session_id=1, version=1)
+        assert ours.media[0].formats == ("8", "0", "97", "98", "18", "101")
+        assert ours.media[0].parameters("98") == "octet-align=0; mode-set=0,2"
+        assert ours.media[0].encodings["18"].name == "G729"
+
+    def test_the_answer_is_told_to_the_caller_with_the_callees_parameters(self) -> None:
+        caller = sdp(*self.CALLER)
+        ours = offer(US, BOTH, foreign=foreign(caller), session_id=1, version=1)
+        theirs = sdp("m=audio 6000 RTP/AVP 98", "a=rtpmap:98 AMR/8000", "a=fmtp:98 octet-align=0;mode-set=2")
+        session = accept(ours, theirs)
+        assert isinstance(session, MediaSession)
+        assert (session.codec, session.format) == (Codec.PASSTHROUGH, "amr/8000/1;mode-set=0,2;octet-align=0")
+        answer_to_caller = answer(caller, US, BOTH, prefer=session, session_id=1, version=1)
+        assert not isinstance(answer_to_caller, Refused)
+        description, agreed = answer_to_caller
+        assert description.media[0].formats == ("98", "101")
+        assert description.media[0].parameters("98") == "octet-align=0;mode-set=2"
+        assert (agreed.codec, agreed.payload_type, agreed.format) == (Codec.PASSTHROUGH, 98, session.format)
+
+    def test_without_another_leg_that_speaks_them_they_are_not_agreed_upon(self) -> None:
+        assert answered(sdp(*self.CALLER))[1].codec is PCMU
+        assert refusal(sdp("m=audio 4000 RTP/AVP 18")).warning == 305
+
+    def test_no_more_than_eight_are_passed_on(self) -> None:
+        many = sdp(
+            "m=audio 4000 RTP/AVP " + " ".join(map(str, range(96, 128))),
+            *(f"a=rtpmap:{n} X{n}/8000" for n in range(96, 128)),
+        )
+        assert len(foreign(many)) == 8
+        ours = offer(US, (Codec.OPUS,), foreign=foreign(many), session_id=1, version=1)
+        assert len(set(ours.media[0].formats)) == 1 + 8 + 2
+
+    @pytest.mark.parametrize("form", ["telephone-event/16000", "CN/8000", "red/8000/2"])
+    def test_what_is_no_codec_is_not_passed_on(self, form: str) -> None:
+        assert foreign(sdp("m=audio 4000 RTP/AVP 96", f"a=rtpmap:96 {form}")) == ()

@@ -16,7 +16,9 @@ from tests.sim.network import Address
 if TYPE_CHECKING:
     from tests.sim.office import VirtualOffice
 
-PT = {"PCMU": 0, "PCMA": 8}
+PT = {"PCMU": 0, "PCMA": 8, "G722": 9, "G729": 18, "opus": 96}
+RTPMAP = {"PCMU": "PCMU/8000", "PCMA": "PCMA/8000", "G722": "G722/8000", "G729": "G729/8000", "opus": "opus/48000/2"}
+FMTP = {"G729": "annexb=no", "opus": "useinbandfec=1;stereo=0"}
 
 
 class Handset:
@@ -33,6 +35,7 @@ class Handset:
     digits_heard: list[str]
     wire: list[tuple[int, int, int]]
     obeys: bool
+    event_clock: int
 
     def set_up_sound(self) -> None:
         self.remote_rtp: Address | None = None
@@ -45,6 +48,8 @@ class Handset:
         self._digit: tuple[int, int, int] | None = None
         self._digits_seen: set[tuple[int, int]] = set()
         self._next_frame: float | None = None
+        self._numbers, self._events = dict(PT), 101
+        self._coders: dict[str, audio.Coder] = {}
 
     @property
     def now(self) -> float:
@@ -52,7 +57,16 @@ class Handset:
 
     def press(self, digit: str) -> None:
         """Send one RFC 4733 event of 100 ms from now on."""
-        self._digit = ("0123456789*#ABCD".index(digit), 0, self._rtp_frames * 160)
+        self._digit = ("0123456789*#ABCD".index(digit), 0, self._rtp_frames * self.ticks)
+
+    @property
+    def ticks(self) -> int:
+        """RTP clock units of a frame."""
+        return 960 if self.codec == "opus" else 160
+
+    @property
+    def coder(self) -> audio.Coder:
+        return self._coders.setdefault(self.codec, audio.Coder(self.codec))
 
     def hears(self, frequency: float, last: float = 0.5) -> float:
         """Level in dBov of a frequency in the last seconds heard."""
@@ -62,13 +76,16 @@ class Handset:
     def _sdp(self, *, zero: bool = False, codecs: tuple[str, ...] | None = None) -> str:
         self._sdp_version += 1
         names = codecs or self.codecs
-        formats = " ".join(str(PT[c]) for c in names)
+        # An answer keeps the numbers of the offer; an offer has the phone's own.
+        numbers, events = (PT, 101) if codecs is None else (self._numbers, self._events)
+        formats = " ".join(str(numbers[c]) for c in names)
         lines = [
             "v=0", f"o=- 7 {self._sdp_version} IN IP4 {self.host}", "s=-",
             f"c=IN IP4 {'0.0.0.0' if zero else self.rtp[0]}", "t=0 0",
-            f"m=audio {self.rtp[1]} RTP/AVP {formats} 101",
-            *(f"a=rtpmap:{PT[c]} {c}/8000" for c in names),
-            "a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15", f"a={self.direction}",
+            f"m=audio {self.rtp[1]} RTP/AVP {formats} {events}",
+            *(f"a=rtpmap:{numbers[c]} {RTPMAP[c]}" for c in names),
+            *(f"a=fmtp:{numbers[c]} {FMTP[c]}" for c in names if c in FMTP),
+            f"a=rtpmap:{events} telephone-event/{self.event_clock}", f"a=fmtp:{events} 0-15", f"a={self.direction}",
         ]  # fmt: skip
         return "\r\n".join(lines) + "\r\n"
 
@@ -89,7 +106,11 @@ class Handset:
         if host and media and int(media.group(1)):
             self.remote_rtp = (host.group(1), int(media.group(1)))
             offered = [int(f) for f in media.group(2).split()]
-            self.codec = next(name for pt in offered for name, n in PT.items() if n == pt and name in self.codecs)
+            self._numbers = {**{name: PT[name] for name in ("PCMU", "PCMA", "G722", "G729")}, **_mapped(text)}
+            self.codec = next(
+                name for pt in offered for name, n in self._numbers.items() if n == pt and name in self.codecs
+            )
+            self._events = self._numbers.get(f"telephone-event/{self.event_clock}", 101)
 
     def _start_media(self) -> None:
         if self.tone is not None and self._next_frame is None:
@@ -98,16 +119,16 @@ class Handset:
     def _send_frame(self) -> None:
         if self.remote_rtp is None or self.dialog is None:
             return
-        payload_type, payload, timestamp, marker = PT[self.codec], b"", self._rtp_frames * 160, 0
+        payload_type, payload, timestamp, marker = self._numbers[self.codec], b"", self._rtp_frames * self.ticks, 0
         if self._digit is not None:
             code, count, start = self._digit
             count += 1
             end = 0x80 if count >= 5 else 0
-            payload_type, timestamp, marker = 101, start, 0x80 if count == 1 else 0
-            payload = struct.pack("!BBH", code, end | 10, count * 160)
+            payload_type, timestamp, marker = self._events, start, 0x80 if count == 1 else 0
+            payload = struct.pack("!BBH", code, end | 10, count * self.event_clock // 50)
             self._digit = None if count >= 7 else (code, count, start)
         elif self.tone is not None:
-            payload = audio.encode(audio.tone(self.tone, 1, self._rtp_frames), self.codec)
+            payload = self.coder.encode(self.tone, self._rtp_frames)
         self._rtp_seq += 1
         header = struct.pack(
             "!BBHII",
@@ -127,14 +148,20 @@ class Handset:
             return
         _, second, seq, timestamp, ssrc = struct.unpack("!BBHII", data[:12])
         payload_type = second & 0x7F
-        if payload_type == 101:
+        if payload_type in (101, self._events):
             code, end, _ = struct.unpack("!BBH", data[12:16])
             key = (timestamp, ssrc)
             if end & 0x80 and key not in self._digits_seen:
                 self._digits_seen.add(key)
                 self.digits_heard.append("0123456789*#ABCD"[code])
             return
-        law = {0: "PCMU", 8: "PCMA"}.get(payload_type)
-        if law is not None:
+        if payload_type in (PT[self.codec], self._numbers[self.codec]):
             self.wire.append((ssrc, seq, timestamp))
-            self.heard.append(audio.decode(data[12:], law))
+            self.heard.append(self.coder.decode(data[12:]))
+
+
+def _mapped(text: str) -> dict[str, int]:
+    """The payload types of a description's rtpmaps, by the names of ``RTPMAP``; telephone-event with its clock."""
+    names = {encoding.lower(): name for name, encoding in RTPMAP.items()}
+    found = re.findall(r"^a=rtpmap:(\d+) (\S+)", text, re.M)
+    return {names.get(encoding.lower(), encoding): int(number) for number, encoding in reversed(found)}

@@ -66,6 +66,7 @@ class Phone(Handset):
     realm: str = "provider.example"
     from_display: str = ""
     obeys: bool = False
+    event_clock: int = 8000
     log: list[str] = field(default_factory=list)
     inbox: list[Message] = field(default_factory=list)
     heard: list[np.ndarray] = field(default_factory=list)
