@@ -19,8 +19,10 @@ __all__ = [
     "EventRow",
     "LadderEntry",
     "LadderView",
+    "LatenessClass",
     "LegRow",
     "MediaStatus",
+    "MediaThreadRow",
     "PasswordView",
     "PersonRow",
     "ReloadView",
@@ -32,8 +34,25 @@ __all__ = [
 ]
 
 
+class LatenessClass(TypedDict):
+    """How many ticks began less than ``below`` seconds late, and not less than half of it."""
+
+    below: float
+    ticks: int
+
+
+class MediaThreadRow(TypedDict):
+    """One media thread; classes of lateness without a tick are left out."""
+
+    ports: int
+    priority: str
+    late_p99: float
+    late_max: float
+    lateness: list[LatenessClass]
+
+
 class MediaStatus(TypedDict):
-    """``late_p99`` and ``late_max``: how late the media threads' ticks began, in seconds."""
+    """``late_p99`` and ``late_max``: how late the media threads' ticks began, in seconds, of all and of each."""
 
     threads: int
     ports_open: int
@@ -41,6 +60,7 @@ class MediaStatus(TypedDict):
     recordings: int
     late_p99: float
     late_max: float
+    each: list[MediaThreadRow]
 
 
 class TrunkRow(TypedDict):

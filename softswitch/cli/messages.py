@@ -234,6 +234,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{threads} threads, {open} of {total} ports, {recordings} recordings, ticks late by {p99} ms (p99)",
         "потоков: {threads}, портов: {open} из {total}, записей: {recordings}, опоздание тактов {p99} мс (p99)",
     ),
+    "media.thread": (
+        "thread {number}: {ports} ports, ticks late by {p99} ms (p99), {most} ms at most",
+        "поток {number}: портов {ports}, опоздание тактов {p99} мс (p99), самое большее {most} мс",
+    ),
     "bans": ("banned", "вход закрыт"),
     "ban.line": (
         "{source} for account {account}, {left} more (softswitch unban {source})",

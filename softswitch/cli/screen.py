@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from softswitch.api.views import CallRow, ConversationView, DeviceRow, PersonRow, StatusView
+from softswitch.api.views import CallRow, ConversationView, DeviceRow, MediaThreadRow, PersonRow, StatusView
 from softswitch.cli.terminal import Terminal
 from softswitch.errors import Problem
 from softswitch.log import printable
@@ -56,6 +56,7 @@ def status(terminal: Terminal, view: StatusView) -> None:
                 p99=f"{media['late_p99'] * 1000:.2f}",
             ),
         ),
+        *(("media", _media_thread(terminal, number, each)) for number, each in enumerate(media["each"], 1)),
     ]
     table = _grid()
     for key, value in rows:
@@ -66,6 +67,16 @@ def status(terminal: Terminal, view: StatusView) -> None:
     for index, warning in enumerate(view["warnings"]):
         table.add_row(Text(terminal.say("warnings") if not index else "", "bold"), Text(printable(warning), "yellow"))
     terminal.console().print(table)
+
+
+def _media_thread(terminal: Terminal, number: int, thread: MediaThreadRow) -> str:
+    return terminal.say(
+        "media.thread",
+        number=number,
+        ports=thread["ports"],
+        p99=f"{thread['late_p99'] * 1000:.2f}",
+        most=f"{thread['late_max'] * 1000:.2f}",
+    )
 
 
 def people(terminal: Terminal, rows: Sequence[PersonRow]) -> None:

@@ -115,7 +115,8 @@ class CoreEngine:
     # Rooms ----------------------------------------------------------------------------------------------------------
 
     def open_room(self) -> RoomId:
-        shard = min(self._shards, key=lambda s: s.open_ports)
+        # Rooms count too: many may be opened at once before any has a port.
+        shard = min(self._shards, key=lambda s: s.open_ports + sum(s.slots))
         slot = min(range(SLOTS), key=lambda s: shard.slots[s])
         shard.slots[slot] += 1
         room = RoomId(self._next_room)

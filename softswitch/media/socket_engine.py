@@ -18,7 +18,7 @@ from softswitch.media.engine import MediaEvent, OpenPort, PortId, RecordingEnded
 from softswitch.media.ports import PortPair, PortPool
 from softswitch.media.writer import Writer
 
-__all__ = ["Scheduling", "SocketEngine"]
+__all__ = ["MediaThread", "SocketEngine"]
 
 NTP_UNIX = 2_208_988_800.0
 """Seconds from NTP's zero, 1900, to that of Unix time (RFC 5905)."""
@@ -28,11 +28,16 @@ PORTS, PLAYERS, RECORDINGS = 8192, 4096, 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Scheduling:
-    """What a media thread has obtained from the operating system."""
+class MediaThread:
+    """What a media thread has obtained from the operating system, what it carries, and how late its ticks began.
+
+    ``lateness``: (bound in seconds, ticks below it and not below the one before).
+    """
 
     priority: str
     exact_timers: bool
+    ports: int
+    lateness: tuple[tuple[float, int], ...]
 
 
 class SocketEngine(CoreEngine):
@@ -101,14 +106,16 @@ class SocketEngine(CoreEngine):
             events.append(RecordingEnded(RecordingId(done.recording_id), done.path, done.duration, error))
         return events
 
-    def describe(self) -> list[Scheduling]:
-        """Tell what each media thread has obtained."""
-        return [Scheduling(*shard.core.scheduling()) for shard in self._shards]
+    def describe(self) -> list[MediaThread]:
+        """Tell what each media thread has obtained, carries, and how punctual it was."""
+        return [
+            MediaThread(*shard.core.scheduling(), shard.open_ports, tuple(_classes(shard.core.lateness())))
+            for shard in self._shards
+        ]
 
     def lateness(self) -> list[tuple[float, int]]:
-        """How late the ticks of all threads began: (bound in seconds, ticks below it and not below the one before)."""
-        totals = [sum(counts) for counts in zip(*(shard.core.lateness() for shard in self._shards), strict=True)]
-        return [(2.0**i / 1e6, count) for i, count in enumerate(totals)]
+        """How late the ticks of all threads together began, by the same classes."""
+        return _classes([sum(counts) for counts in zip(*(s.core.lateness() for s in self._shards), strict=True)])
 
     def counters(self) -> dict[str, int]:
         """Counters of the cores, summed: ticks, ring_full, out_full, pool_empty, slots_skipped, refused, icmp."""
@@ -157,3 +164,7 @@ class SocketEngine(CoreEngine):
                     # Not when the file ends: a disk that refuses ends it long before the core does.
                     shard.recordings.give_back(handle)
                     self._writer.close(handle)
+
+
+def _classes(counts: list[int]) -> list[tuple[float, int]]:
+    return [(2.0**i / 1e6, count) for i, count in enumerate(counts)]

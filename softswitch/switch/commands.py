@@ -17,7 +17,9 @@ from softswitch.api.views import (
     ConversationView,
     EventRow,
     LadderView,
+    LatenessClass,
     MediaStatus,
+    MediaThreadRow,
     PasswordView,
     PersonRow,
     ReloadView,
@@ -36,6 +38,7 @@ from softswitch.sip.events import PutOnWire
 from softswitch.switch.ground import port_pairs
 
 if TYPE_CHECKING:
+    from softswitch.media.socket_engine import MediaThread
     from softswitch.switch.switch import Switch
 
 __all__ = ["SwitchCommands"]
@@ -89,15 +92,7 @@ class SwitchCommands:
 
     def _media(self) -> MediaStatus:
         switch = self._switch
-        lateness = switch.engine.lateness()
-        total = sum(count for _, count in lateness)
-        seen, p99, worst = 0, 0.0, 0.0
-        for bound, count in lateness:
-            seen += count
-            if count:
-                worst = bound
-            if p99 == 0.0 and total and seen >= 0.99 * total:
-                p99 = bound
+        p99, worst = _late(switch.engine.lateness())
         return MediaStatus(
             threads=len(switch.engine.describe()),
             ports_open=len(switch.pool),
@@ -105,6 +100,7 @@ class SwitchCommands:
             recordings=sum(1 for fold in switch.live.conversations.values() if fold.open_recordings),
             late_p99=p99,
             late_max=worst,
+            each=[_thread_row(thread) for thread in switch.engine.describe()],
         )
 
     async def metrics(self) -> str:
@@ -209,3 +205,26 @@ class SwitchCommands:
                     yield present.event_row(event)
         finally:
             self._switch.bus.unsubscribe(subscription)
+
+
+def _late(lateness: Sequence[tuple[float, int]]) -> tuple[float, float]:
+    """The bounds that 99 of 100 ticks, and all of them, stayed below; 0.0 while there was none."""
+    total, seen, p99, worst = sum(count for _, count in lateness), 0, 0.0, 0.0
+    for bound, count in lateness:
+        seen += count
+        if count:
+            worst = bound
+        if p99 == 0.0 and total and seen >= 0.99 * total:
+            p99 = bound
+    return p99, worst
+
+
+def _thread_row(thread: MediaThread) -> MediaThreadRow:
+    p99, worst = _late(thread.lateness)
+    return MediaThreadRow(
+        ports=thread.ports,
+        priority=thread.priority,
+        late_p99=p99,
+        late_max=worst,
+        lateness=[LatenessClass(below=bound, ticks=count) for bound, count in thread.lateness if count],
+    )

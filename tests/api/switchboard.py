@@ -46,7 +46,23 @@ STATUS = StatusView(
     registered=2,
     trunks=[],
     bans=[],
-    media=MediaStatus(threads=1, ports_open=4, ports_total=5000, recordings=1, late_p99=0.000512, late_max=0.002),
+    media=MediaStatus(
+        threads=1,
+        ports_open=4,
+        ports_total=5000,
+        recordings=1,
+        late_p99=0.000512,
+        late_max=0.002,
+        each=[
+            {
+                "ports": 4,
+                "priority": "normal",
+                "late_p99": 0.000512,
+                "late_max": 0.002,
+                "lateness": [{"below": 0.000512, "ticks": 99}, {"below": 0.002, "ticks": 1}],
+            }
+        ],
+    ),
     counters={"invite": 12, "icmp": 0, "denied": 3},
     warnings=["people.101.password: the password is easily guessed"],
 )

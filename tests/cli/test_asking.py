@@ -25,6 +25,7 @@ def test_status_says_how_the_switch_is(office: Office) -> None:
         "calls 1",
         "registered 2 of 3",
         "media 1 threads, 4 of 5000 ports, 1 recordings, ticks late by 0.51 ms (p99)",
+        "media thread 1: 4 ports, ticks late by 0.51 ms (p99), 2.00 ms at most",
         "counters denied: 3, invite: 12",
         "warnings people.101.password: the password is easily guessed",
     ]
