@@ -1,4 +1,4 @@
-"""Sphinx: MyST pages, furo theme; the configuration reference is written from the schema at each build."""
+"""Sphinx: MyST pages, furo theme; the references are written from the schemas at each build."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from softswitch.api.http import reference as api_reference
 from softswitch.config import reference
 
 project = "Softswitch"
@@ -16,4 +17,7 @@ html_theme = "furo"
 html_title = "Softswitch"
 exclude_patterns = ["_build"]
 
-(Path(__file__).parent / "reference" / "configuration.md").write_text(reference.markdown(), encoding="utf-8")
+_written = Path(__file__).parent / "reference"
+_written.mkdir(exist_ok=True)
+(_written / "configuration.md").write_text(reference.markdown(), encoding="utf-8")
+(_written / "api.md").write_text(api_reference.markdown(), encoding="utf-8")

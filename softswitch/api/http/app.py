@@ -18,9 +18,7 @@ from softswitch.directory.login import Login
 from softswitch.errors import NotPossible
 from softswitch.log import Log, make_logger
 
-__all__ = ["PREFIX", "check_declared", "create_app", "describe"]
-
-PREFIX = "/api/v1"
+__all__ = ["bare_app", "check_declared", "create_app", "describe"]
 
 
 def create_app(
@@ -32,7 +30,7 @@ def create_app(
     send ("https://pbx.example"). Raises NotPossible when an endpoint declares no
     permission.
     """
-    app = FastAPI(title="Softswitch", version=version, openapi_url=None, docs_url=None, redoc_url=None)
+    app = bare_app(version)
     app.state.exchange, app.state.login, app.state.origin = exchange, login, origin
     app.state.log = log or make_logger()
     app.state.audited = OrderedDict()
@@ -40,10 +38,16 @@ def create_app(
     login.grants.watch(feed.wake)
     add_handlers(app)
     app.add_middleware(Envelope)
+    check_declared(app)
+    return app
+
+
+def bare_app(version: str = "1") -> FastAPI:
+    """Return the routes without a switch behind them, which is enough to describe them."""
+    app = FastAPI(title="Softswitch", version=version, openapi_url=None, docs_url=None, redoc_url=None)
     for room in (office, sessions, conversations, people, supervision, live):
         # As they are: a router that is included is wrapped, and hides the permissions of its routes.
         app.router.routes.extend(room.routes.routes)
-    check_declared(app)
     return app
 
 
@@ -96,6 +100,8 @@ def _describe(operation: dict[str, Any], route: APIRoute) -> None:
             statuses |= {"403": "The request comes from another site."}
     if "requestBody" in operation:
         statuses |= {"400": "The body is not JSON.", "413": "The body is too long."}
+    if permission.action is not None or "requestBody" in operation:
+        statuses |= {"503": "The database is away."}
     statuses |= {str(status): about["description"] for status, about in route.responses.items() if "model" not in about}
     for status, about in statuses.items():
         if int(status) >= 400:

@@ -10,7 +10,6 @@ from starlette.responses import Response as AnyResponse
 from typing_extensions import TypedDict
 
 from softswitch.api import present
-from softswitch.api.commands import BadRequest
 from softswitch.api.http import recordings
 from softswitch.api.http.access import Access, GuardedRoute, needs
 from softswitch.api.http.problems import language_of
@@ -69,7 +68,7 @@ class Conversation(TypedDict):
     may: list[str]
 
 
-@routes.get("/conversations", tags=["conversations"], responses={400: {"description": "The cursor is none."}})
+@routes.get("/conversations", tags=["conversations"], responses={404: {"description": "No page gave out this cursor."}})
 async def conversations(
     access: Annotated[Access, needs(Action.SEE_CONVERSATION)],
     state: Annotated[Literal["running", "ended"] | None, Query(description="Only these.")] = None,
@@ -78,13 +77,15 @@ async def conversations(
     result: Annotated[Result | None, Query(description="How they ended.")] = None,
     since: Annotated[AwareDatetime | None, Query(description="Begun then or later.")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Begun before.")] = None,
-    cursor: Annotated[str | None, Query(max_length=200, description="`next` of the page before.")] = None,
+    cursor: Annotated[
+        str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,200}$", description="`next` of the page before.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Page:
     """List the conversations that whoever asks may see, the latest first."""
     after = None if cursor is None else place(cursor)
     if cursor is not None and after is None:
-        raise BadRequest("the cursor is none that a page gave out")
+        raise NoSuch("page", cursor)
     everybody = access.person.role in (Role.DIRECTOR, Role.ADMIN)
     access.decided = True  # what may be seen is part of the search, and asked again of each one found
     search = Search(

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from fastapi import APIRouter
 
+from softswitch.api.http import reference
 from softswitch.api.http.access import Access, GuardedRoute, needs
-from softswitch.api.http.app import check_declared, describe
+from softswitch.api.http.app import bare_app, check_declared, describe
 from softswitch.directory.permissions import Action
 from softswitch.errors import NotPossible
 from tests.api.http.office import Office, office
@@ -129,3 +130,13 @@ async def test_the_description_names_the_permission_of_every_operation(here: Off
         for operation in operations.values():
             assert ("x-permission" in operation) != ("x-open" in operation), path
             assert "200" in operation["responses"] or "201" in operation["responses"] or "204" in operation["responses"]
+
+
+def test_the_manual_has_every_operation_and_every_object():
+    page, description = reference.markdown(), describe(bare_app())
+    for path, operations in description["paths"].items():
+        for method in operations:
+            assert f"### `{method.upper()} {path}`" in page
+    for name in description["components"]["schemas"]:
+        assert f"### {name}\n" in page
+    assert "### `GET /api/v1/live` (WebSocket)" in page
