@@ -53,6 +53,7 @@ __all__ = [
     "MediaRegained",
     "OneWayAudio",
     "PasswordChanged",
+    "RecordingDeleted",
     "RecordingFailed",
     "RecordingFinished",
     "RecordingStarted",
@@ -343,6 +344,14 @@ class RecordingFailed(Event):
     error: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingDeleted(Event):
+    """The file was kept for as long as ``recording.keep`` says, ``kept`` in seconds, and is gone."""
+
+    path: str
+    kept: float
+
+
 # Supervision --------------------------------------------------------------------------------------------------------
 # ``supervisor``, ``employee`` and ``colleague`` are extensions, ``mode`` is a word of ``calls.modes.Mode``.
 
@@ -565,6 +574,7 @@ EVENTS: dict[str, type[Event]] = {
         RecordingStarted,
         RecordingFinished,
         RecordingFailed,
+        RecordingDeleted,
         SupervisionStarted,
         SupervisionChanged,
         SupervisionEnded,

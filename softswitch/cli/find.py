@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from softswitch.config.values import duration
 from softswitch.errors import SwitchError
 
 __all__ = ["Found", "NoConfig", "default_file", "find"]
@@ -31,12 +32,17 @@ class NoConfig(SwitchError):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """``config`` is the file as it was named; ``data`` None if only a socket is known; ``url`` None is SQLite."""
+    """``config`` is the file as it was named; ``data`` None if only a socket is known; ``url`` None is SQLite.
+
+    ``recordings`` is their folder, and ``keep`` how many seconds they stay, None for ever.
+    """
 
     config: Path
     socket: Path
     data: Path | None
     url: str | None = None
+    recordings: Path | None = None
+    keep: float | None = None
 
 
 def default_file(environ: Mapping[str, str] = os.environ) -> Path:
@@ -47,11 +53,12 @@ def find(config: Path | None, socket: Path | None, environ: Mapping[str, str] = 
     """Return where the switch of ``config`` is. Raises NoConfig unless ``socket`` makes the file unnecessary."""
     path = config or default_file(environ)
     try:
-        switch = _switch_table(path)
+        raw = _tables(path)
     except NoConfig:
         if socket is None:
             raise
         return Found(path, socket, None)
+    switch, recording = _table(raw, "switch"), _table(raw, "recording")
     data = path.absolute().parent / _text(switch.get("data"), "var")
     url: str | None = None
     match switch.get("database"):
@@ -61,18 +68,24 @@ def find(config: Path | None, socket: Path | None, environ: Mapping[str, str] = 
             url = _first_line(path.parent / _text(name, "."))
         case str() as written if written != "sqlite":
             url = written
-    return Found(path, socket or data / SOCKET_NAME, data, url)
+    folder = data / _text(recording.get("folder"), "recordings")
+    keep = duration(_text(recording.get("keep"), "forever"))
+    return Found(path, socket or data / SOCKET_NAME, data, url, folder, keep=keep if isinstance(keep, float) else None)
 
 
-def _switch_table(path: Path) -> dict[str, Any]:
+def _tables(path: Path) -> dict[str, Any]:
     try:
         raw = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError:
         raise NoConfig(path, broken=False) from None
     except (ValueError, RecursionError):
         raise NoConfig(path, broken=True) from None
-    switch = raw.get("switch", {})
-    return switch if isinstance(switch, dict) else {}
+    return raw
+
+
+def _table(raw: dict[str, Any], name: str) -> dict[str, Any]:
+    found = raw.get(name, {})
+    return found if isinstance(found, dict) else {}
 
 
 def _first_line(path: Path) -> str | None:

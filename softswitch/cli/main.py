@@ -347,6 +347,37 @@ def rebuild(terminal: Terminal) -> None:
 
 
 @command
+@click.option("--expired", cls=Explained, key="option.expired", is_flag=True)
+@click.option("--last", cls=Explained, key="option.last", type=click.IntRange(1, 1_000_000), default=50, metavar="N")
+def recordings(terminal: Terminal, expired: bool, last: int) -> None:
+    from softswitch.cli import records, screen
+
+    found = found_by(terminal)
+    if found.recordings is None:
+        raise Failed(terminal, "no_switch_here", "no_switch_here")
+    rows = records.recordings(found, last, expired=expired)
+    if terminal.json:
+        terminal.print_json(rows)
+        return
+    screen.recordings(terminal, rows, str(found.recordings))
+
+
+@command
+@click.argument("damaged", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def salvage(terminal: Terminal, damaged: Path) -> None:
+    from softswitch.cli import records
+
+    found = found_by(terminal)
+    if found.data is None:
+        raise Failed(terminal, "no_switch_here", "no_switch_here")
+    events = records.salvage(found, damaged)
+    if terminal.json:
+        terminal.print_json({"events": events})
+    else:
+        terminal.print(terminal.say("salvaged", events=events, path=str(damaged)))
+
+
+@command
 def version(terminal: Terminal) -> None:
     from platform import python_version
 

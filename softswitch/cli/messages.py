@@ -66,6 +66,21 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Compute all records anew from the journal, also while the switch runs.",
         "Пересчитать все записи о разговорах по журналу, можно и при работающей станции.",
     ),
+    "help.recordings": (
+        "The latest recordings; --expired shows those that are about to be deleted.",
+        "Последние записи; --expired покажет те, что пора удалить.",
+    ),
+    "help.salvage": (
+        "Put what can be read of the damaged database DAMAGED back into the journal (best with the switch stopped).",
+        "Вернуть в журнал всё, что читается в повреждённой базе DAMAGED (лучше при остановленной станции).",
+    ),
+    "option.expired": ("Only those kept longer than recording.keep says.", "Только те, чей срок хранения истёк."),
+    "option.last": ("How many of the latest.", "Сколько последних."),
+    "no_recordings": ("no such recordings in {folder}", "таких записей нет в {folder}"),
+    "forever": ("never", "никогда"),
+    "ended": ("ended", "окончание"),
+    "kept_until": ("kept until", "хранится до"),
+    "salvaged": ("{events} events read from {path}", "прочитано событий: {events} из {path}"),
     "help.version": ("Print the version.", "Показать версию."),
     "help.completion": (
         "Print the completion script for SHELL (bash, zsh, fish).",

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypedDict
 
 from softswitch.api import present
 from softswitch.api.views import CallRow, ConversationView, EventRow
@@ -15,14 +18,16 @@ from softswitch.errors import NoSuch
 from softswitch.events import CallArrived, ConversationEnded, Event, LegOffered
 from softswitch.ids import ConversationId, LegId
 from softswitch.log import printable
+from softswitch.media import archive, wav
 from softswitch.records.codec import VERSION, decode
 from softswitch.records.journey import journey
 from softswitch.records.query import Records
 from softswitch.records.rebuild import rebuild as rebuild_records
+from softswitch.records.salvage import salvage as salvage_events
 from softswitch.records.sentences import told
 from softswitch.store.database import Database
 
-__all__ = ["Teller", "exist", "finished", "rebuild", "show"]
+__all__ = ["RecordingRow", "Teller", "exist", "finished", "rebuild", "recordings", "salvage", "show"]
 
 DATABASE_FILE = "softswitch.db"
 
@@ -46,6 +51,69 @@ def rebuild(found: Found) -> tuple[int, int]:
     """Compute all records anew; returns how many events were read, and how many could not be."""
     assert found.data is not None
     return asyncio.run(_rebuild(Database(found.url or found.data / DATABASE_FILE)))
+
+
+class RecordingRow(TypedDict):
+    """A file of the recordings folder; ``duration`` in seconds, ``expires`` null for ever, texts empty if unknown."""
+
+    conversation: str
+    path: str
+    ended: str
+    duration: float
+    bytes: int
+    expires: str | None
+    caller: str
+    called: str
+
+
+def recordings(found: Found, limit: int, *, expired: bool) -> list[RecordingRow]:
+    """Return the latest recordings, the latest last; with ``expired`` those that the switch would delete now."""
+    assert found.recordings is not None
+    now = datetime.now(UTC)
+    files = list(archive.expired(found.recordings, found.keep, now) if expired else archive.kept(found.recordings))
+    files = sorted(files, key=lambda one: one.ended_at)[-limit:]
+    return asyncio.run(_described(found, files))
+
+
+async def _described(found: Found, files: list[archive.Kept]) -> list[RecordingRow]:
+    records = _open(found) if exist(found) else None
+    rows = []
+    try:
+        for one in files:
+            cdr = None
+            with suppress(NoSuch):
+                cdr = None if records is None else await records.cdr(one.conversation)
+            until = None if found.keep is None else one.ended_at + timedelta(seconds=found.keep)
+            length = wav.length(found.recordings / one.path) if found.recordings is not None else 0.0
+            rows.append(
+                RecordingRow(
+                    conversation=one.conversation,
+                    path=one.path,
+                    ended=present.instant(one.ended_at),
+                    duration=round(length, 3),
+                    bytes=one.size,
+                    expires=None if until is None else present.instant(until),
+                    caller=cdr.caller if cdr else "",
+                    called=cdr.called if cdr else "",
+                )
+            )
+    finally:
+        if records is not None:
+            await records.close()
+    return rows
+
+
+def salvage(found: Found, damaged: Path) -> int:
+    """Put the readable events of a damaged database into the journal; return how many were read."""
+    assert found.data is not None
+    return asyncio.run(_salvage(Database(found.url or found.data / DATABASE_FILE), damaged))
+
+
+async def _salvage(database: Database, damaged: Path) -> int:
+    try:
+        return await salvage_events(database, damaged)
+    finally:
+        await database.close()
 
 
 class Teller:

@@ -10,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from softswitch.api.views import CallRow, ConversationView, DeviceRow, MediaThreadRow, PersonRow, StatusView
+from softswitch.cli.records import RecordingRow
 from softswitch.cli.terminal import Terminal
 from softswitch.errors import Problem
 from softswitch.log import printable
 
-__all__ = ["calls", "clock", "conversation", "lasting", "passwords", "people", "problem", "status"]
+__all__ = ["calls", "clock", "conversation", "lasting", "passwords", "people", "problem", "recordings", "status"]
 
 _STYLES = {
     "talking": "green",
@@ -104,6 +105,18 @@ def _device(device: DeviceRow | None) -> list[Text]:
         Text(clock(device["since"])),
         Text(lasting(device["expires_in"])),
     ]
+
+
+def recordings(terminal: Terminal, rows: Sequence[RecordingRow], folder: str) -> None:
+    if not rows:
+        terminal.print(terminal.say("no_recordings", folder=folder))
+        return
+    table = _table(terminal, "ended", "caller", "called", "duration", "kept_until", "recording")
+    for row in rows:
+        expires = clock(row["expires"]) if row["expires"] else terminal.say("forever")
+        cells = (clock(row["ended"]), row["caller"], row["called"], lasting(row["duration"]), expires, row["path"])
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    terminal.console().print(table)
 
 
 def calls(terminal: Terminal, rows: Sequence[CallRow]) -> None:

@@ -13,7 +13,6 @@ from softswitch.config.schema import (
     InboundTable,
     OutboundTable,
     PersonTable,
-    RecordingTable,
     RtpTable,
     SipTable,
     TrunkTable,
@@ -31,7 +30,7 @@ PORTS_PER_CALL = 4
 """RTP and RTCP of two legs."""
 
 
-def check_sockets(sip: SipTable | None, rtp: RtpTable | None, recording: RecordingTable | None, to: Complaints) -> None:
+def check_sockets(sip: SipTable | None, rtp: RtpTable | None, to: Complaints) -> None:
     """Find addresses that cannot be bound together and times that contradict each other."""
     listen = sip.listen if sip is not None else ()
     for index, one in enumerate(listen):
@@ -52,8 +51,6 @@ def check_sockets(sip: SipTable | None, rtp: RtpTable | None, recording: Recordi
         calls = (rtp.ports[1] - rtp.ports[0] + 1) // PORTS_PER_CALL
         if calls < 10:
             to.warn(("rtp", "ports"), "few_calls", calls=calls)
-    if recording is not None and recording.keep is not None:
-        to.warn(("recording", "keep"), "keep_idle")
 
 
 def check_web(web: WebTable | None, sip: SipTable | None, to: Complaints) -> None:

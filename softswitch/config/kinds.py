@@ -285,7 +285,7 @@ def _role(value: str) -> Role | Wrong:
 
 
 def _keep(value: str) -> float | Wrong | None:
-    return None if value == "forever" else values.duration(value)
+    return None if value == "forever" else values.within(3600.0, 36500 * 86400.0)(value)
 
 
 def _questions(value: str) -> float | Wrong | None:

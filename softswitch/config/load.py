@@ -72,7 +72,7 @@ def load(
     if raw is None:
         raise ConfigError(to.sorted)
     tables = Tables(raw, to)
-    check_sockets(tables.sip, tables.rtp, tables.recording, to)
+    check_sockets(tables.sip, tables.rtp, to)
     check_codes(tables.codes, tables.outbound, to)
     check_web(tables.web, tables.sip, to)
     check_trunks(tables.trunks, to)

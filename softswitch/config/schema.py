@@ -127,7 +127,11 @@ class RecordingTable(Table):
 
     what: kinds.What = Field("all", description='"all" conversations or "none"; a person may differ.')
     folder: kinds.FilePath = Field("recordings", description="Where files go; relative to the data folder.")
-    keep: kinds.Keep = Field(None, description='How long files stay, as "180d"; "forever" deletes none.')
+    keep: kinds.Keep = Field(
+        None,
+        description='How long files stay after their end, as "180d"; then they are deleted, within an hour. '
+        '"forever" deletes none. `softswitch recordings --expired` shows what would go.',
+    )
 
 
 class WebTable(Table):

@@ -141,10 +141,6 @@ REASONS: dict[str, tuple[str, str]] = {
         "{found} heads the group but is an employee: he reaches nobody",
         "{found} возглавляет группу, но по роли сотрудник: ему никто не доступен",
     ),
-    "keep_idle": (
-        "recordings are not deleted by this version: the value has no effect yet",
-        "эта версия не удаляет записи: значение пока ни на что не влияет",
-    ),
 }
 """By code: English, Russian."""
 

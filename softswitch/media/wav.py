@@ -24,6 +24,7 @@ __all__ = [
     "claim",
     "finished_path",
     "header",
+    "length",
     "part_path",
     "repair",
     "repair_all",
@@ -62,7 +63,7 @@ HEADER = 44
 PART = ".part"
 """What the name of an unfinished file ends with."""
 
-_SIZE_AT, _DATA_SIZE_AT = 4, 40
+_SIZE_AT, _BYTE_RATE_AT, _DATA_SIZE_AT = 4, 28, 40
 _MAX_RIFF = 0xFFFFFFFF
 """RIFF sizes have 32 bits: 37 hours. What comes after stays in the file and is played by the lenient."""
 
@@ -85,6 +86,20 @@ def header(size: int, form: Form = STEREO) -> bytes:
         b"data",
         min(size, _MAX_RIFF - HEADER + 8),
     )
+
+
+def length(path: Path) -> float:
+    """Return the seconds of sound in a finished file; 0 for one that is none of ours or cannot be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEADER)
+            size = os.fstat(file.fileno()).st_size
+    except OSError:
+        return 0.0
+    if len(head) < HEADER or head[:4] != b"RIFF":
+        return 0.0
+    (rate,) = struct.unpack_from("<I", head, _BYTE_RATE_AT)
+    return (size - HEADER) / rate if rate else 0.0
 
 
 def part_path(path: Path) -> Path:

@@ -84,6 +84,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "the recording is restored after a crash: {length}",
         "запись восстановлена после сбоя: {length}",
     ),
+    "RecordingDeleted": (
+        "the recording is deleted, {days} days after its end",
+        "запись удалена через {days} дн. после её окончания",
+    ),
     "RecordingFailed": ("recording failed: {error}", "запись не удалась: {error}"),
     "LegOffered+supervise": (
         "{who} is called to stand beside the conversation{on_device}",
@@ -308,6 +312,10 @@ def _length(seconds: float, russian: bool) -> str:
     return f"{minutes} мин {rest} с" if russian else f"{minutes} min {rest} s"
 
 
+def _days(seconds: float, _: bool) -> str:
+    return f"{seconds / 86400:.0f}"
+
+
 def _ms(seconds: float, _: bool) -> str:
     return f"{seconds * 1000:.1f}"
 
@@ -315,5 +323,6 @@ def _ms(seconds: float, _: bool) -> str:
 _SHOWN: tuple[tuple[str, str, Callable[[float, bool], str]], ...] = (
     ("waited", "waiting", _length),
     ("duration", "length", _length),
+    ("kept", "days", _days),
     ("jitter", "jitter_ms", _ms),
 )

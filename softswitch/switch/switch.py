@@ -28,10 +28,11 @@ from softswitch.config.load import Loaded
 from softswitch.config.settings import Language
 from softswitch.directory.grants import Grants
 from softswitch.directory.login import Login
-from softswitch.errors import NotPossible
+from softswitch.errors import NoSuch, NotPossible
 from softswitch.events import Event
 from softswitch.ids import ConversationId, Ids, NodeId
 from softswitch.log import Log, make_logger
+from softswitch.media import archive
 from softswitch.media.engine import File, MediaEvent
 from softswitch.media.ports import PortPool
 from softswitch.media.socket_engine import SocketEngine
@@ -70,6 +71,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 __all__ = ["Switch"]
+
+CLEAR = 3600.0
+"""Seconds between two looks for recordings that were kept long enough."""
 
 RESOLVE = 60.0
 """Seconds between look-ups of providers that are configured by name."""
@@ -138,6 +142,7 @@ class Switch:
             await self._start_web(undo)
             undo.push_async_callback(self._end_tasks)
             self._spawn(self._keep_resolved())
+            self._spawn(self._clear_archive())
             self._spawn(self._load_music())
             self._undo = undo.pop_all()
         self._running = self._acting = True
@@ -509,6 +514,46 @@ class Switch:
         elif self.alarms.get(subject) != text:
             self.alarms[subject] = text
             self._log.error("alarm", subject=subject, text=text)
+
+    async def _clear_archive(self) -> None:
+        """Delete the recordings that were kept long enough, now and then."""
+        while True:
+            try:
+                await self.delete_expired()
+            except Exception:
+                self._log.exception("old recordings were not deleted")
+            await asyncio.sleep(CLEAR)
+
+    async def delete_expired(self) -> int:
+        """Delete what ``recording.keep`` has kept long enough; return how many. A file that cannot go is an alarm."""
+        folder, keep, now = self.settings.recording.folder, self.settings.recording.keep, self.clock.utc()
+        old = await asyncio.to_thread(lambda: list(archive.expired(folder, keep, now)))
+        failed, deleted = "", 0
+        for one in old:
+            try:
+                await asyncio.to_thread(archive.delete, folder, one)
+            except OSError as error:
+                failed = f"an old recording was not deleted: {one.path}: {error.strerror or error}"
+                continue
+            deleted += 1
+            self._publish(
+                facts.RecordingDeleted(
+                    conversation=await self._known(one.conversation),
+                    path=one.path,
+                    kept=round((now - one.ended_at).total_seconds(), 3),
+                )
+            )
+        self._alarm("archive", failed or None)
+        if deleted:
+            self._log.info("recordings deleted", count=deleted, kept=keep)
+        return deleted
+
+    async def _known(self, conversation: str) -> ConversationId | None:
+        """Return the conversation if there are records of it: a file may outlive them."""
+        with contextlib.suppress(NoSuch):
+            if await self.records.find(conversation) == conversation:
+                return ConversationId(conversation)
+        return None
 
     async def _keep_resolved(self) -> None:
         while True:

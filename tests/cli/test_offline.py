@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from datetime import UTC, datetime
 
 import pytest
 
 from softswitch.clock import VirtualClock
 from softswitch.events import Event
 from softswitch.ids import NodeId
+from softswitch.media import wav
 from softswitch.records.journal import Journal
 from tests.api.test_present import CALL
 from tests.cli.calling import Office
@@ -79,3 +82,43 @@ def test_an_office_that_never_ran_is_not_running(office: Office, words: list[str
 def test_rebuild_of_an_office_that_never_ran_fails(office: Office) -> None:
     done = office.call("rebuild")
     assert (done.code, done.err.splitlines()[1]) == (1, "  start the switch and make a call")
+
+
+def test_recordings_are_listed_with_who_talked_and_until_when_they_stay(stopped: Office) -> None:
+    config = stopped.folder / "softswitch.toml"
+    config.write_text(config.read_text() + '\n[recording]\nkeep = "180d"\n')
+    path = stopped.folder / "var/recordings/2026-11-23/4rt0.wav"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(wav.header(320_000) + bytes(320_000))
+    ended = datetime(2026, 11, 23, 9, 1, 5, tzinfo=UTC).timestamp()
+    os.utime(path, (ended, ended))
+    [row] = stopped.call("recordings", "--json").json
+    assert row == {
+        "conversation": "4rt0",
+        "path": "2026-11-23/4rt0.wav",
+        "ended": "2026-11-23T09:01:05.000Z",
+        "duration": 10.0,
+        "bytes": 320_044,
+        "expires": "2027-05-22T09:01:05.000Z",
+        "caller": "101",
+        "called": "102",
+    }
+    assert "2026-11-23/4rt0.wav" in stopped.call("recordings").out
+
+
+def test_expired_recordings_are_shown_before_they_go(stopped: Office) -> None:
+    config = stopped.folder / "softswitch.toml"
+    config.write_text(config.read_text() + '\n[recording]\nkeep = "180d"\n')
+    path = stopped.folder / "var/recordings/2020-01-01/old0.wav"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(wav.header(0))
+    assert stopped.call("recordings", "--expired", "--json").json == []
+    os.utime(path, (1577836800, 1577836800))
+    [row] = stopped.call("recordings", "--expired", "--json").json
+    assert (row["path"], row["caller"]) == ("2020-01-01/old0.wav", "")
+
+
+def test_a_damaged_database_is_salvaged(stopped: Office) -> None:
+    (stopped.folder / "var/softswitch.db").rename(stopped.folder / "var/damaged.db")
+    assert stopped.call("salvage", str(stopped.folder / "var/damaged.db")).out.startswith("9 events read from ")
+    assert stopped.call("show", "4rt").code == 0

@@ -105,6 +105,10 @@ ONE = {
         '8:11 sip.digest: "sha256" is not a digest hash (did you mean "SHA-256"?)',
     ),
     "no hash at all": (HEAD + "[sip]\ndigest = []\n", "8:10 sip.digest: is empty"),
+    "recordings that nobody could hear": (
+        HEAD + '[recording]\nkeep = "5m"\n',
+        '8:8 recording.keep: "5m" is too small (expected "1h" to "36500d")',
+    ),
     # Types.
     "a number for a text": (
         SWITCH + '[people.101]\nname = 5\npassword = { env = "P101" }\n',
@@ -489,10 +493,6 @@ WARNINGS = {
     "ports for two calls": (
         HEAD + '[rtp]\nports = "20000-20009"\n',
         "8:9 warning: rtp.ports: these ports carry 2 calls at once",
-    ),
-    "recordings that would expire": (
-        HEAD + '[recording]\nkeep = "180d"\n',
-        "8:8 warning: recording.keep: recordings are not deleted by this version: the value has no effect yet",
     ),
     "a rule that nobody reaches": (
         HEAD
