@@ -2,7 +2,7 @@
 
 A conversation's rows are a pure function of its events, so it does not matter
 whether they were written a hundred times as the call went on or once by a
-rebuild. Folds of recent conversations stay in memory; one that is not there is
+rebuild. Folds of conversations that go on stay in memory; one that is not there is
 folded again from the journal.
 """
 
@@ -28,7 +28,7 @@ from softswitch.store.rows import Rows, clean
 
 __all__ = ["Projection", "Tables", "binding_event", "event_row"]
 
-RECENT = 2000  # conversations whose folds stay in memory
+RECENT = 2000  # conversations that go on whose folds stay in memory
 _conversation_row = attrgetter(*(column.name for column in schema.conversations.columns))
 _leg_row = attrgetter(*(column.name for column in schema.legs.columns))
 _recording_row = attrgetter(*(column.name for column in schema.recordings.columns))
@@ -99,6 +99,9 @@ class Projection:
         while len(self._folds) > RECENT:
             self._folds.popitem(last=False)
         await self._write(connection, touched.values())
+        for name, fold in touched.items():
+            if fold.ended is not None and not fold.open_recordings:
+                del self._folds[name]  # as a rule nothing follows
 
     async def _refold(self, connection: AsyncConnection, records: list[Record]) -> None:
         """Fold again, from the journal, what went before in conversations that are not in memory."""

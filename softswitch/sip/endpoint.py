@@ -315,6 +315,10 @@ class Endpoint:
             return out
         if session.done:
             self._forget(session)
+        elif session.ended and (rest := session.echo()) is not None:
+            key, owner = rest
+            self._stack.owners[key] = (owner, None)
+            self._forget(session)
         elif session.id in self._sessions:
             self._deadlines.set(session.id, session.deadline)
         return out

@@ -262,6 +262,10 @@ class Session:
         """The peer no longer knows the dialog: end it as its phase demands, without telling ``calls``."""
         raise NotImplementedError
 
+    def echo(self) -> tuple[TransactionKey, Owner] | None:
+        """Once all but an accepted INVITE of ours is settled, return its key and who may own it in our place."""
+        return None
+
     def dissolve(self) -> None:
         """Break the reference cycles of a session that is done, so that its memory is free at once."""
         raise NotImplementedError

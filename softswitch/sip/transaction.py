@@ -173,8 +173,10 @@ class _Timed:
 class InviteClient(_Timed):
     """INVITE client transaction (RFC 3261 section 17.1.1, RFC 6026 section 7.2).
 
-    In "proceeding" no timer runs: the transaction user cancels when it is tired
-    of waiting, and 64*T1 after that the transaction is over in any case.
+    Whoever keeps many may ``del`` the ``request`` once it is "accepted": nothing
+    is sent any more. In "proceeding" no timer runs: the transaction user cancels
+    when it is tired of waiting, and 64*T1 after that the transaction is over in
+    any case.
     """
 
     __slots__ = ("_ack", "_cancel", "_interval", "request", "state")
@@ -270,7 +272,8 @@ class InviteServer(_Timed):
     """INVITE server transaction (RFC 3261 section 17.2.1, RFC 6026 section 7.1).
 
     It takes the request as received and hands it to nobody: whoever made the
-    machine has it. In "proceeding" no timer but the one of 100 Trying runs.
+    machine has it, and may ``del`` it once it is "accepted". In "proceeding" no
+    timer but the one of 100 Trying runs.
     """
 
     __slots__ = ("_interval", "_last", "request", "state")
@@ -315,6 +318,7 @@ class InviteServer(_Timed):
                 return [Send(response)]
             case "proceeding" if status < 300:
                 self.state = "accepted"
+                self._last = None
                 self._at = {"L": now + self._timers.patience}
                 return [Send(response)]
             case "proceeding":

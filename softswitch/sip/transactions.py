@@ -16,12 +16,22 @@ from __future__ import annotations
 import hmac
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Literal
 
 from softswitch.clock import Deadlines
 from softswitch.ids import Ids
 from softswitch.sip.events import Destination, Flow, PutOnWire
+from softswitch.sip.layer_entries import Client, Server, Spent
+from softswitch.sip.layer_outputs import (
+    AckArrived,
+    CancelArrived,
+    Failed,
+    Finished,
+    LayerOutput,
+    RequestArrived,
+    ResponseArrived,
+    ServerTimedOut,
+    StrayResponse,
+)
 from softswitch.sip.message import Request, Response
 from softswitch.sip.transaction import (
     Cancel,
@@ -71,120 +81,6 @@ LARGEST_DATAGRAM_REQUEST = 1300
 UDP_ONLY_LIFE, UDP_ONLY_PEERS = 600.0, 1000
 
 
-# Outputs ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class RequestArrived:
-    """A request (not ACK or CANCEL) of no known transaction; nothing is allocated until it is accepted."""
-
-    request: Request
-    flow: Flow
-
-
-@dataclass(frozen=True, slots=True)
-class AckArrived:
-    """An ACK that no transaction absorbs: for a 2xx, or stray."""
-
-    request: Request
-    flow: Flow
-
-
-@dataclass(frozen=True, slots=True)
-class CancelArrived:
-    """A CANCEL for the INVITE ``key``, answered 200 already. Told only while the INVITE has no final response."""
-
-    key: TransactionKey
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseArrived:
-    """A response to our request ``key``: any number of 1xx, then one final one (several 2xx to an INVITE)."""
-
-    key: TransactionKey
-    response: Response
-    flow: Flow
-
-
-@dataclass(frozen=True, slots=True)
-class StrayResponse:
-    """A 2xx to an INVITE whose transaction is gone; if the dialog is known its ACK is to be sent again."""
-
-    response: Response
-    flow: Flow
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """Client: no final response will come (count it as 408 or 503). Server: a response could not be sent."""
-
-    key: TransactionKey
-    why: Literal["timeout", "transport"]
-
-
-@dataclass(frozen=True, slots=True)
-class ServerTimedOut:
-    """Our non-2xx final response to an INVITE was never acknowledged."""
-
-    key: TransactionKey
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The transaction is gone; its key will not be mentioned again."""
-
-    key: TransactionKey
-
-
-LayerOutput = (
-    PutOnWire
-    | RequestArrived
-    | AckArrived
-    | CancelArrived
-    | ResponseArrived
-    | StrayResponse
-    | Failed
-    | ServerTimedOut
-    | Finished
-)
-
-
-# Entries ------------------------------------------------------------------------------------------------------------
-
-
-class _Client:
-    """A client transaction and where it sends. ``silent``: our CANCEL, whose fate interests nobody."""
-
-    __slots__ = ("cancel_headers", "data", "encoded", "fallback", "key", "machine", "silent", "to")
-
-    def __init__(self, key: TransactionKey, machine: InviteClient | NonInviteClient, to: Flow | Destination) -> None:
-        self.key, self.machine, self.to = key, machine, to
-        self.cancel_headers: tuple[tuple[str, str], ...] | None = None
-        self.fallback: Flow | Destination | None = None  # where to go by UDP when TCP was only chosen for the size
-        self.silent = False
-        self.encoded: Request | None = None
-        self.data = b""
-
-
-class _Server:
-    """A server transaction and the way back. ``reopen``: where to connect when the stream of the request is gone."""
-
-    __slots__ = ("data", "encoded", "key", "last", "machine", "merge", "reopen", "silent", "source", "to", "to_tag")
-
-    def __init__(self, key: TransactionKey, machine: InviteServer | NonInviteServer, way_back: Flow) -> None:
-        self.key, self.machine = key, machine
-        self.source = way_back.remote[0]
-        self.to: Flow | Destination = way_back
-        self.reopen = way_back.transport == "tcp"
-        self.merge: tuple[str, str, str] | None = None
-        self.silent = False
-        self.to_tag: str | None = None
-        self.last: Response | None = None
-        self.encoded: Response | None = None
-        self.data = b""
-
-
 class TransactionLayer:
     """All transactions of one SIP stack.
 
@@ -202,8 +98,9 @@ class TransactionLayer:
         secret: bytes = b"",
     ) -> None:
         self._ids, self._timers, self._via_host, self._server_header = ids, timers, via_host, server_header
-        self._clients: dict[str, _Client] = {}
-        self._servers: dict[str, _Server] = {}
+        self._clients: dict[str, Client] = {}
+        self._servers: dict[str, Server] = {}
+        self._spent: dict[str, Spent] = {}
         self._merges: dict[tuple[str, str, str], TransactionKey] = {}
         self._deadlines: Deadlines[TransactionKey] = Deadlines()
         # The request handed up last and its hop: as a rule it is accepted or answered at once.
@@ -213,7 +110,7 @@ class TransactionLayer:
         self.counters: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        return len(self._clients) + len(self._servers)
+        return len(self._clients) + len(self._servers) + len(self._spent)
 
     @property
     def deadline(self) -> float | None:
@@ -221,8 +118,9 @@ class TransactionLayer:
 
     def describe(self) -> list[str]:
         """Return one line per transaction: key, state, where to, running timers."""
-        entries: list[_Client | _Server] = [*self._clients.values(), *self._servers.values()]
-        return [f"{e.key} {e.machine.state} to {describe_way(e.to)} [{e.machine.running}]" for e in entries]
+        entries: list[Client | Server] = [*self._clients.values(), *self._servers.values()]
+        running = [f"{e.key} {e.machine.state} to {describe_way(e.to)} [{e.machine.running}]" for e in entries]
+        return running + [f"{key} completed to {describe_way(spent.to)}" for key, spent in self._spent.items()]
 
     # What the network brings ----------------------------------------------------------------------------------------
 
@@ -238,11 +136,17 @@ class TransactionLayer:
                 return self._receive_ack(message, hop, flow, now)
             case "CANCEL":
                 return self._receive_cancel(message, hop, flow, now)
-        entry = self._servers.get(hop.key(message.method))
+        key = hop.key(message.method)
+        entry = self._servers.get(key)
         if entry is None:
-            return [RequestArrived(message, flow)]
+            spent = self._spent.get(key)
+            return [RequestArrived(message, flow)] if spent is None else self._repeat(key, spent)
         self.counters["retransmitted request"] += 1
         return self._server_outputs(entry, entry.machine.receive(message, now), flow)
+
+    def _repeat(self, key: TransactionKey, spent: Spent) -> list[LayerOutput]:
+        self.counters["retransmitted request"] += 1
+        return [PutOnWire(spent.to, spent.data, key)]
 
     def _receive_ack(self, request: Request, hop: Hop, flow: Flow, now: float) -> list[LayerOutput]:
         entry = self._servers.get(hop.key("INVITE"))
@@ -251,9 +155,13 @@ class TransactionLayer:
         return self._server_outputs(entry, entry.machine.receive(request, now), flow)
 
     def _receive_cancel(self, request: Request, hop: Hop, flow: Flow, now: float) -> list[LayerOutput]:
-        known = self._servers.get(hop.key("CANCEL"))
+        key = hop.key("CANCEL")
+        known = self._servers.get(key)
         if known is not None:
             return self._server_outputs(known, known.machine.receive(request, now), flow)
+        spent = self._spent.get(key)
+        if spent is not None:
+            return self._repeat(key, spent)
         invite = self._servers.get(hop.key("INVITE"))
         # A CANCEL cannot be challenged (RFC 3261 section 22.1); it must at least come from the host of the INVITE.
         if invite is None or invite.source != flow.remote[0]:
@@ -340,9 +248,22 @@ class TransactionLayer:
         return entry.key, self._start_client(entry, now)
 
     def sent(self, key: TransactionKey) -> tuple[Request, Flow | Destination] | None:
-        """Return a request of ours as it went out, with its Via, and where to; None once its transaction is gone."""
+        """Return a request of ours as it went out, with its Via, and where to; None once its transaction is gone.
+
+        Nor is an INVITE that was accepted there any more, but for its ``sent_bytes``.
+        """
         entry = self._clients.get(key)
-        return None if entry is None else (entry.machine.request, entry.to)
+        return None if entry is None or self.is_accepted(key) else (entry.machine.request, entry.to)
+
+    def sent_bytes(self, key: TransactionKey) -> bytes:
+        """Return an INVITE of ours as it went out, also after its answer; b"" once its transaction is gone."""
+        entry = self._clients.get(key)
+        return b"" if entry is None else entry.data
+
+    def is_accepted(self, key: TransactionKey) -> bool:
+        """Whether an INVITE of ours was answered 2xx, so that its transaction only passes on further ones."""
+        entry = self._clients.get(key)
+        return entry is not None and entry.machine.state == "accepted"
 
     def unanswered(self, key: TransactionKey) -> bool:
         """Whether a request of ours waits for its final response."""
@@ -353,7 +274,7 @@ class TransactionLayer:
         """Take up an INVITE that a process now dead sent with this Via: nothing is sent, it waits for ``cancel``."""
         machine = InviteClient(request, self._timers, reliable=to.transport == "tcp")
         machine.resume()
-        entry = _Client(client_key(request.via.branch, "INVITE"), machine, to)
+        entry = Client(client_key(request.via.branch, "INVITE"), machine, to)
         self._clients[entry.key] = entry
         return entry.key
 
@@ -392,6 +313,11 @@ class TransactionLayer:
                 steps_back = server.machine.tick(now)
                 self._count_again(steps_back)
                 outputs += self._server_outputs(server, steps_back, None)
+            elif (spent := self._spent.pop(key, None)) is not None:
+                if spent.merge is not None:
+                    self._merges.pop(spent.merge, None)
+                if not spent.silent:
+                    outputs.append(Finished(key))
         return outputs
 
     def _count_again(self, steps: Iterable[ClientOutput | ServerOutput]) -> None:
@@ -415,7 +341,8 @@ class TransactionLayer:
             return [output for output in outputs if not isinstance(output, Failed)] if late else outputs
         server = self._servers.get(key)
         if server is None:
-            return []
+            spent = self._spent.get(key)
+            return [] if spent is None or spent.silent else [Failed(key, "transport")]
         if server.reopen and server.data:
             server.reopen = False
             via = server.machine.request.via
@@ -425,7 +352,7 @@ class TransactionLayer:
 
     # Inside ---------------------------------------------------------------------------------------------------------
 
-    def _open_server(self, request: Request, flow: Flow, now: float) -> tuple[_Server, list[LayerOutput]]:
+    def _open_server(self, request: Request, flow: Flow, now: float) -> tuple[Server, list[LayerOutput]]:
         hop = self._hop(request, flow)
         key = hop.key(request.method)
         known = self._servers.get(key)
@@ -434,7 +361,7 @@ class TransactionLayer:
         machine = (InviteServer if request.method == "INVITE" else NonInviteServer)(
             request, self._timers, reliable=flow.transport == "tcp"
         )
-        entry = self._servers[key] = _Server(key, machine, hop.way_back)
+        entry = self._servers[key] = Server(key, machine, hop.way_back)
         return entry, self._server_outputs(entry, machine.start(now), None)
 
     def _hop(self, request: Request, flow: Flow) -> Hop:
@@ -442,20 +369,20 @@ class TransactionLayer:
             return self._arrived[1]
         return hop_of(request, flow)
 
-    def _new_client(self, request: Request, to: Flow | Destination, branch: str) -> _Client:
+    def _new_client(self, request: Request, to: Flow | Destination, branch: str) -> Client:
         ours = self._with_via(request, to, branch)
         machine = (InviteClient if request.method == "INVITE" else NonInviteClient)(
             ours, self._timers, reliable=to.transport == "tcp"
         )
-        entry = _Client(client_key(branch, request.method), machine, to)
+        entry = Client(client_key(branch, request.method), machine, to)
         entry.encoded, entry.data = ours, ours.encode()
         return entry
 
-    def _start_client(self, entry: _Client, now: float) -> list[LayerOutput]:
+    def _start_client(self, entry: Client, now: float) -> list[LayerOutput]:
         self._clients[entry.key] = entry
         return self._client_outputs(entry, entry.machine.start(now), None, now)
 
-    def _fall_back_to_udp(self, client: _Client, to: Flow | Destination, now: float) -> list[LayerOutput]:
+    def _fall_back_to_udp(self, client: Client, to: Flow | Destination, now: float) -> list[LayerOutput]:
         self.counters["fall-back to UDP"] += 1
         self._udp_only.pop(address_of(to), None)
         if len(self._udp_only) >= UDP_ONLY_PEERS:
@@ -472,10 +399,10 @@ class TransactionLayer:
     def _is_udp_only(self, peer: tuple[str, int], now: float) -> bool:
         return self._udp_only.get(peer, now) > now
 
-    def _start_cancel(self, invite: _Client, now: float) -> list[LayerOutput]:
+    def _start_cancel(self, invite: Client, now: float) -> list[LayerOutput]:
         request = cancel_for(invite.machine.request, invite.cancel_headers or ())
         machine = NonInviteClient(request, self._timers, reliable=invite.machine.reliable)
-        entry = _Client(client_key(request.via.branch, "CANCEL"), machine, invite.to)
+        entry = Client(client_key(request.via.branch, "CANCEL"), machine, invite.to)
         entry.silent = True
         return self._start_client(entry, now)
 
@@ -494,7 +421,7 @@ class TransactionLayer:
         return response
 
     def _client_outputs(
-        self, entry: _Client, steps: list[ClientOutput], flow: Flow | None, now: float
+        self, entry: Client, steps: list[ClientOutput], flow: Flow | None, now: float
     ) -> list[LayerOutput]:
         """Translate what a client machine said; ``flow`` is where the response came from that made it speak."""
         key = entry.key
@@ -519,9 +446,13 @@ class TransactionLayer:
             self._deadlines.set(key, None)
         else:
             self._deadlines.set(key, entry.machine.deadline)
+            if entry.encoded is not None and entry.machine.state == "accepted":
+                # Only its bytes may be asked for any more, see ``sent_bytes``.
+                entry.encoded = None
+                del entry.machine.request
         return outputs
 
-    def _server_outputs(self, entry: _Server, steps: list[ServerOutput], flow: Flow | None) -> list[LayerOutput]:
+    def _server_outputs(self, entry: Server, steps: list[ServerOutput], flow: Flow | None) -> list[LayerOutput]:
         """Translate what a server machine said; ``flow`` is where the request came from that made it speak."""
         key = entry.key
         outputs: list[LayerOutput] = []
@@ -543,6 +474,16 @@ class TransactionLayer:
             if entry.merge is not None:
                 self._merges.pop(entry.merge, None)
             self._deadlines.set(key, None)
-        else:
-            self._deadlines.set(key, entry.machine.deadline)
+            return outputs
+        self._deadlines.set(key, entry.machine.deadline)
+        if not entry.machine.reliable and entry.encoded is not None:
+            if entry.machine.state == "accepted":
+                # The dialog has its 2xx; whatever else comes is absorbed or handed up.
+                entry.last = entry.encoded = None
+                entry.data = b""
+                if hasattr(entry.machine, "request"):
+                    del entry.machine.request
+            elif entry.machine.state == "completed" and isinstance(entry.machine, NonInviteServer):
+                self._spent[key] = Spent(entry)
+                del self._servers[key]
         return outputs

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from softswitch.sip.dialog import Dialog, request_uri
+from softswitch.sip.echo import Echo
 from softswitch.sip.events import (
     Answered,
     AnswerOffer,
@@ -29,6 +30,7 @@ from softswitch.sip.prack import ReliableReceiver, rseq
 from softswitch.sip.sdp import SessionDescription
 from softswitch.sip.session import (
     Action,
+    Owner,
     Peer,
     Session,
     Stack,
@@ -286,6 +288,14 @@ class Caller(Session):
 
     def give_up(self, now: float) -> list[Action]:
         return self._hang_up(None, now)
+
+    def echo(self) -> tuple[TransactionKey, Owner] | None:
+        usage, key = self.usage, self._key
+        if not self.ended or usage is None or key is None or self.open_requests != {key} or len(self.usages) > 1:
+            return None
+        if not usage.over or self.deadline is not None or not self.stack.layer.is_accepted(key):
+            return None
+        return key, Echo(self.stack, self.peer, usage.dialog.remote_tag, usage.ack)
 
     def dissolve(self) -> None:
         self.usage = self._latest = None

@@ -126,6 +126,18 @@ class TestServerMatching:
         first = stack.respond(key, incoming().reply(180, to_tag="b"), 0.1)
         assert stack.receive(incoming(), PHONE, 0.5)[0].data is first[0].data
 
+    def test_an_answered_request_is_answered_again_for_32_seconds_and_then_forgotten(self) -> None:
+        stack = layer()
+        request = incoming("OPTIONS")
+        stack.receive(request, PHONE, 0.0)
+        key, _ = stack.accept(request, PHONE, 0.0)
+        first = stack.respond(key, request.reply(200, to_tag="b"), 0.0)
+        assert stack.receive(incoming("OPTIONS"), PHONE, 31.9)[0].data is first[0].data
+        assert wire(stack.transport_failed(key, 31.9)) == ["Failed"]
+        assert wire(stack.tick(32.0)) == ["Finished"]
+        assert (len(stack), stack.describe(), stack.deadline) == (0, [], None)
+        assert wire(stack.receive(incoming("OPTIONS"), PHONE, 32.1)) == ["RequestArrived"]
+
     @pytest.mark.parametrize(
         "via",
         [
