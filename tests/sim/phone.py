@@ -435,8 +435,7 @@ class Phone(Handset):
                 return
             self._request(method, target, extra=[*fresh, line], call_id=call_id)
             self._authorized.add((call_id, self._count))
-        else:
-            assert self.dialog
+        elif self.dialog is not None:  # else he hung up while the challenge was under way
             self.dialog.cseq += 1
             self._authorized.add((self.dialog.call_id, self.dialog.cseq))
             self._send_invite(
