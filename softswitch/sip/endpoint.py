@@ -38,6 +38,7 @@ from softswitch.sip.grammar import ParseError
 from softswitch.sip.identity import caller_of, is_withheld
 from softswitch.sip.keepalive import KeepAlive
 from softswitch.sip.message import Request, Response
+from softswitch.sip.overload import Overload
 from softswitch.sip.parser import DEFAULT_LIMITS, METHODS, Limits, parse
 from softswitch.sip.policy import ALLOW, BODY, SUPPORTED, Refusal, refusal
 from softswitch.sip.registrar import Registrar, malformed
@@ -75,6 +76,8 @@ class Endpoint:
 
     def __init__(self, settings: SipSettings, ids: Ids, authority: Authority, limits: Limits = DEFAULT_LIMITS) -> None:
         self._settings, self._ids, self._authority, self._limits = settings, ids, authority, limits
+        self.overload = Overload()
+        """Tell it how long datagrams wait: new calls are answered 503 while that is too long."""
         self._layer = TransactionLayer(ids, settings.timers, settings.advertised, settings.server)
         self._stack = Stack(settings, ids, self._layer, authority)
         self._digest = DigestServer(
@@ -234,7 +237,9 @@ class Endpoint:
     @property
     def counters(self) -> Counter[str]:
         """What was refused, dropped or strange, by kind."""
-        return self._stack.counters + self._layer.counters
+        return (
+            self._stack.counters + self._layer.counters + Counter({"calls refused in overload": self.overload.refused})
+        )
 
     @property
     def transactions(self) -> int:
@@ -448,6 +453,9 @@ class Endpoint:
                 session.peer.moved(binding.flow)
 
     def _invite(self, request: Request, flow: Flow, now: float) -> list[Output]:
+        if self.overload.refuses():
+            # Not all shall come again at once.
+            return self._refuse(request, Refusal(503, (("Retry-After", str(1 + self._ids.below(5))),)), flow)
         trunk = self._authority.trunk_of(flow)
         if trunk is not None:
             identity = Identity(kind="trunk", name=trunk)

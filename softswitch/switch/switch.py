@@ -84,6 +84,10 @@ STOP = 5.0
 STOP_POLL = 0.02
 """Seconds between two looks at what a stop waits for."""
 
+OVERLOADED = "more calls come than can be set up: new ones are answered 503"
+CALM = 10.0
+"""Seconds without a refused call after which an overload is over."""
+
 LET_GO = 1.0
 """Seconds that a cancelled action has to clean up; one that does not heed is left behind."""
 
@@ -144,6 +148,7 @@ class Switch:
             self._spawn(self._keep_resolved())
             self._spawn(self._clear_archive())
             self._spawn(self._load_music())
+            self._spawn(self._watch_load())
             self._undo = undo.pop_all()
         self._running = self._acting = True
         for number, action in self._actions.items():
@@ -377,7 +382,14 @@ class Switch:
             clock=self.clock,
         )
         listen = [Listen(item.transport, item.host, item.port) for item in settings.sip.listen]
-        self.shell: SipShell[PutOnWire] = SipShell(self.control, self.clock, listen, lambda _: None, trace=self.trace)
+        self.shell: SipShell[PutOnWire] = SipShell(
+            self.control,
+            self.clock,
+            listen,
+            lambda _: None,
+            trace=self.trace,
+            on_waited=self.endpoint.overload.note,
+        )
 
     def _sip_settings(self) -> SipSettings:
         settings = self.settings
@@ -562,6 +574,17 @@ class Switch:
             except Exception:
                 self._log.exception("names of trunks were not looked up")
             await asyncio.sleep(RESOLVE)
+
+    async def _watch_load(self) -> None:
+        """Say when calls are refused for want of time, and that it is over when none was for a while."""
+        overload, seen = self.endpoint.overload, self.endpoint.overload.refused
+        while True:
+            await asyncio.sleep(CALM if "overload" in self.alarms else 1.0)
+            refused = overload.refused > seen
+            seen = overload.refused
+            self._alarm(
+                "overload", "more calls come than can be set up: new ones are answered 503" if refused else None
+            )
 
     async def _end_tasks(self) -> None:
         self._stopping_orderly = not self._running

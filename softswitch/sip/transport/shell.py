@@ -88,8 +88,11 @@ class SipShell(Generic[Out]):
         limits: StreamLimits | None = None,
         resolver: Resolver | None = None,
         trace: Trace | None = None,
+        on_waited: Callable[[float], None] = lambda _: None,
     ) -> None:
+        """``on_waited`` is told, before each datagram, how many seconds it waited for its turn."""
         self._endpoint, self._clock, self._listen, self._on_output = endpoint, clock, listen, on_output
+        self._on_waited = on_waited
         self._trace = trace
         self._resolver = resolver or Resolver(clock.now)
         self._streams = Streams(
@@ -256,11 +259,13 @@ class SipShell(Generic[Out]):
 
     # Inputs ---------------------------------------------------------------------------------------------------------
 
-    def _on_datagrams(self, datagrams: list[tuple[bytes, Flow]]) -> None:
+    def _on_datagrams(self, datagrams: list[tuple[bytes, Flow]], waited: float = 0.0) -> None:
         self.received += len(datagrams)
+        began = self._clock.now()
         for data, flow in datagrams:
             # Anew for each: what the one before set off has been given later times, and time must not run backward.
             now = self._clock.now()
+            self._on_waited(waited + now - began)
             if self._trace is not None:
                 self._trace.record(now, flow, data, sent=False)
             try:

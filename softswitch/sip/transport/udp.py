@@ -12,10 +12,12 @@ datagram, so that a request to a telephone that is switched off fails at once
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import select
 import socket
 import struct
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -30,6 +32,9 @@ SOCKET_BUFFER = 4 << 20
 MOST_FLOWS = 4096
 # From linux/in.h and linux/in6.h; Python does not name them.
 IP_RECVERR, IPV6_RECVERR = 11, 25
+# From asm-generic/socket.h: the kernel's time of arrival, by the civil clock.
+SO_TIMESTAMPNS = 35
+_TIMESPEC = struct.Struct("=qq")
 LARGEST_QUOTE = 2048
 # Unreachable network, host, protocol or port, and parameter problems (RFC 3261 section 18.4).
 UNREACHABLE = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENOPROTOOPT, errno.EPROTO})
@@ -38,6 +43,7 @@ UNREACHABLE = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREA
 class UdpPort:
     """One bound UDP socket. ``on_datagrams`` gets what one wake-up brought, in order of arrival.
 
+    It gets too how many seconds the first of them lay in the socket.
     ``on_unreachable(quote)`` gets the beginning of a datagram of ours that could
     not be delivered, as quoted by an ICMP error: anybody can forge one, so it must
     hold something that only the path can know. ``local_of(host)`` tells which of
@@ -49,7 +55,7 @@ class UdpPort:
     def __init__(
         self,
         sock: socket.socket,
-        on_datagrams: Callable[[list[tuple[bytes, Flow]]], None],
+        on_datagrams: Callable[[list[tuple[bytes, Flow]], float], None],
         on_unreachable: Callable[[bytes], None],
         local_of: Callable[[str], str],
     ) -> None:
@@ -73,7 +79,7 @@ class UdpPort:
         cls,
         host: str,
         port: int,
-        on_datagrams: Callable[[list[tuple[bytes, Flow]]], None],
+        on_datagrams: Callable[[list[tuple[bytes, Flow]], float], None],
         on_unreachable: Callable[[bytes], None],
         local_of: Callable[[str], str],
     ) -> UdpPort:
@@ -89,6 +95,9 @@ class UdpPort:
                 sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
             else:
                 sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+            # Missing on a 32-bit or a foreign kernel, all datagrams count as fresh.
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             sock.bind((host, port))
         except OSError:
             sock.close()
@@ -122,11 +131,16 @@ class UdpPort:
         return False
 
     def _drain(self) -> None:
-        received, erred = [], False
+        received, erred, waited = [], False, -1.0
         receive, buffer, view, flows = self._sock.recvfrom_into, self._buffer, self._view, self._flows
         for _ in range(DRAIN):
             try:
-                size, address = receive(buffer)
+                if waited < 0:
+                    # The time of arrival costs 1 us a datagram, and the first one has waited longest.
+                    size, notes, _, address = self._sock.recvmsg_into((buffer,), 64)
+                    waited = _waited(notes)
+                else:
+                    size, address = receive(buffer)
             except BlockingIOError:
                 break
             except OSError:  # an ICMP error, whose quote is in the error queue
@@ -141,7 +155,7 @@ class UdpPort:
                 flow = self._learn(remote)
             received.append((view[:size].tobytes(), flow))
         if received:
-            self._on_datagrams(received)
+            self._on_datagrams(received, waited)
         if erred or not received:  # the error itself may have been reported to ``send`` already
             self._drain_errors()
 
@@ -163,3 +177,12 @@ class UdpPort:
         local = (self._local_of(remote[0]), self.address[1]) if self.wildcard else self.address
         flow = self._flows[remote] = Flow("udp", local, remote)
         return flow
+
+
+def _waited(notes: list[tuple[int, int, bytes]]) -> float:
+    """Return the seconds since the kernel received the datagram that these ancillary data came with."""
+    for level, kind, note in notes:
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS) and len(note) == _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack(note)
+            return max(0.0, time.time() - float(seconds + nanoseconds * 1e-9))
+    return 0.0

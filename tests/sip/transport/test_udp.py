@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -19,13 +20,15 @@ class Listener:
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.batches: list[Batch] = []
+        self.waited: list[float] = []
         self.unreachable: list[bytes] = []
         self.arrived = asyncio.Event()
         self.port = UdpPort.bind(host, 0, self.take, self.note_unreachable, lambda remote: "127.0.0.9")
         self.port.start(asyncio.get_running_loop())
 
-    def take(self, batch: Batch) -> None:
+    def take(self, batch: Batch, waited: float) -> None:
         self.batches.append(batch)
+        self.waited.append(waited)
         self.arrived.set()
 
     def note_unreachable(self, quote: bytes) -> None:
@@ -49,6 +52,15 @@ def peer() -> Iterator[socket.socket]:
         sock.bind(("127.0.0.1", 0))
         sock.settimeout(5)
         yield sock
+
+
+async def test_the_time_in_the_socket_is_told_of_the_first_datagram(peer: socket.socket) -> None:
+    before = time.time()
+    listener = Listener()
+    peer.sendto(b"OPTIONS", listener.port.address)
+    await listener.until(1)
+    assert 0 < listener.waited[0] <= time.time() - before
+    listener.port.close()
 
 
 async def test_datagram_arrives_with_its_flow(peer: socket.socket) -> None:
