@@ -13,7 +13,7 @@ from collections.abc import Hashable
 from datetime import UTC, datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
-__all__ = ["Clock", "Deadlines", "SystemClock", "VirtualClock"]
+__all__ = ["Clock", "Deadlines", "SystemClock", "VirtualClock", "earliest"]
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -56,6 +56,15 @@ class VirtualClock:
         self._now = now
 
 
+def earliest(*times: float | None) -> float | None:
+    """Return the first of these instants, None when there is none."""
+    first = None
+    for at in times:
+        if at is not None and (first is None or at < first):
+            first = at
+    return first
+
+
 class Deadlines(Generic[Key]):
     """At most one deadline per key; the earliest is found in O(1), set and cleared in O(log n).
 
@@ -65,7 +74,7 @@ class Deadlines(Generic[Key]):
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Key]] = []
-        self._live: dict[Key, tuple[float, int]] = {}
+        self._live: dict[Key, tuple[float, int, Key]] = {}
         self._order = itertools.count()
 
     def __len__(self) -> int:
@@ -79,21 +88,21 @@ class Deadlines(Generic[Key]):
         known = self._live.get(key)
         if known is not None and known[0] == at:
             return
-        entry = (at, next(self._order))
-        self._live[key] = entry
-        heapq.heappush(self._heap, (*entry, key))
+        entry = self._live[key] = (at, next(self._order), key)
+        heapq.heappush(self._heap, entry)
         if len(self._heap) > 64 and len(self._heap) > 2 * len(self._live):
-            self._heap = [(when, order, k) for k, (when, order) in self._live.items()]
+            self._heap = list(self._live.values())
             heapq.heapify(self._heap)
 
     @property
     def next(self) -> float | None:
         """The earliest deadline, or None."""
-        while self._heap:
-            at, order, key = self._heap[0]
-            if self._live.get(key) == (at, order):
-                return at
-            heapq.heappop(self._heap)
+        heap, live = self._heap, self._live
+        while heap:
+            entry = heap[0]
+            if live.get(entry[2]) is entry:
+                return entry[0]
+            heapq.heappop(heap)
         return None
 
     def due(self, now: float) -> Key | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from softswitch.media import formats
@@ -372,8 +373,13 @@ def _numeric(connection: Connection | None) -> ipaddress.IPv4Address | ipaddress
     """Return the address to send to; None on hold and for a host name."""
     if connection is None or connection.on_hold:
         return None
+    return _read_address(connection.address)
+
+
+@lru_cache(maxsize=4096)
+def _read_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(connection.address)
+        return ipaddress.ip_address(text)
     except ValueError:
         return None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from softswitch.clock import Deadlines
+from softswitch.clock import Deadlines, earliest
 from softswitch.ids import Ids
 from softswitch.sip.auth import Denied, DigestServer
 from softswitch.sip.bans import Ban, Bans
@@ -209,14 +209,13 @@ class Endpoint:
 
     @property
     def deadline(self) -> float | None:
-        times = (
+        return earliest(
             self._layer.deadline,
             self._deadlines.next,
             self._keepalive.deadline,
             self._registrar.deadline,
             self._trunks.deadline,
         )
-        return min((at for at in times if at is not None), default=None)
 
     def tick(self, now: float) -> list[Output]:
         out = self._run(self._layer.tick(now), now)

@@ -193,7 +193,7 @@ class Headers:
 
     def all(self, name: str) -> list[str]:
         """Return all field values of that name, one per header line, not split at commas."""
-        return list(self._fields.get(canonical_name(name), ()))
+        return list(self._fields.get(name) or self._fields.get(canonical_name(name)) or ())
 
     def set(self, name: str, value: Value) -> None:
         """Put this one value in the place of all of that name."""
@@ -221,9 +221,30 @@ class Headers:
 
     def only(self, *names: str) -> Headers:
         """Return a copy with only these fields, untouched, as an answer echoes them, in the order of the names."""
-        names = tuple(map(canonical_name, names))
-        fields = {name: list(self._fields[name]) for name in names if name in self._fields}
-        return Headers.of_peer(fields, {name: self._parsed[name] for name in fields if name in self._parsed})
+        ours, parsed = self._fields, self._parsed
+        fields: dict[str, list[str]] = {}
+        known: dict[str, tuple[object, object]] = {}
+        for name in names:
+            lines = ours.get(name)
+            if lines is None:
+                name = canonical_name(name)  # noqa: PLW2901
+                lines = ours.get(name)
+                if lines is None:
+                    continue
+            fields[name] = lines[:]
+            if name in parsed:
+                known[name] = parsed[name]
+        return Headers.of_peer(fields, known)
+
+    def under(self, via: str) -> Headers:
+        """Return a copy with this Via on top, as its only one, for a request of ours."""
+        fields = {"Via": [via]}
+        parsed = self._parsed.copy()
+        for name, lines in self._fields.items():
+            if name != "Via":
+                fields[name] = lines[:]
+        parsed.pop("Via", None)
+        return Headers.of_peer(fields, parsed)
 
     def tag_to(self, tag: str) -> None:
         """Give the To its tag, unless it has one or cannot be read; the peer's own text stays as it was."""
@@ -243,8 +264,10 @@ class Headers:
         known = self._parsed.get(name)
         if known is not None and known[0] is parse:
             return cast(T, known[1])
-        name = canonical_name(name)
         lines = self._fields.get(name)
+        if lines is None:
+            name = canonical_name(name)
+            lines = self._fields.get(name)
         parsed = parse(lines[0]) if lines else None
         value = None if isinstance(parsed, ParseError) else parsed
         self._parsed[name] = (parse, value)
@@ -276,7 +299,7 @@ class Headers:
         return Headers.of_peer({name: list(values) for name, values in self._fields.items()}, dict(self._parsed))
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and canonical_name(name) in self._fields
+        return isinstance(name, str) and (name in self._fields or canonical_name(name) in self._fields)
 
     def __len__(self) -> int:
         return sum(map(len, self._fields.values()))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Literal
 
 __all__ = [
@@ -384,6 +385,7 @@ def _connection(tokens: list[str]) -> Connection | None:
     return None
 
 
+@lru_cache(maxsize=1024)
 def _encoding(text: str) -> Encoding | None:
     name, *rest = text.strip().split("/")
     clock = _number(rest[0]) if rest else None

@@ -408,11 +408,8 @@ class TransactionLayer:
 
     def _with_via(self, request: Request, to: Flow | Destination, branch: str) -> Request:
         via = own_via(to, self._via_host(to), branch)
-        headers = request.headers.copy()
-        headers.set("Via", via)
         # Via comes first: nobody may rely on that (RFC 3261 section 7.3.1), but people expect it.
-        headers = headers.only("Via", *(name for name, _ in headers.items() if name != "Via"))
-        return Request(request.method, request.uri, headers, request.body)
+        return Request(request.method, request.uri, request.headers.under(via), request.body)
 
     def _own_reply(self, request: Request, status: int, to_tag: str) -> Response:
         response = request.reply(status, to_tag=to_tag)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from softswitch.clock import earliest
 from softswitch.sip.dialog import Dialog, request_uri
 from softswitch.sip.echo import Echo
 from softswitch.sip.events import (
@@ -332,7 +333,7 @@ class Caller(Session):
             return self._silent_until  # without a response there is no dialog that could have a deadline
         if self.usage is not None and len(self.usages) == 1:
             return self.usage.deadline
-        return min((at for usage in self.usages.values() if (at := usage.deadline) is not None), default=None)
+        return earliest(*[usage.deadline for usage in self.usages.values()])
 
     def tick(self, now: float) -> list[Action]:
         out: list[Action] = []

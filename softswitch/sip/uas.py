@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from softswitch.clock import earliest
 from softswitch.sip.dialog import Dialog
 from softswitch.sip.events import (
     Accept,
@@ -225,8 +226,7 @@ class Callee(Session):
 
     @property
     def deadline(self) -> float | None:
-        times = (self.usage.deadline, self._reliable.deadline, self._repeat_at, self._expires_at)
-        return min((at for at in times if at is not None), default=None)
+        return earliest(self.usage.deadline, self._reliable.deadline, self._repeat_at, self._expires_at)
 
     def tick(self, now: float) -> list[Action]:
         if self._answered or self.ended:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from softswitch.clock import earliest
 from softswitch.sip.dialog import Dialog
 from softswitch.sip.dialog_client import DialogClient
 from softswitch.sip.events import Cause, Confirmed, Flow, KeyPressed, OfferFailed, Reason, RemoteAnswer, RemoteOffer
@@ -67,10 +68,10 @@ class Usage(DialogClient):
 
     @property
     def deadline(self) -> float | None:
-        times = [self._retry_at, self.timer.deadline]
-        if self._unacknowledged is not None:
-            times += [self._unacknowledged.resend_at, self._unacknowledged.give_up_at]
-        return min((at for at in times if at is not None), default=None)
+        waiting = self._unacknowledged
+        if waiting is None:
+            return earliest(self._retry_at, self.timer.deadline)
+        return earliest(self._retry_at, self.timer.deadline, waiting.resend_at, waiting.give_up_at)
 
     @property
     def awaits_answer(self) -> bool:

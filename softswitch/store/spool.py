@@ -197,16 +197,19 @@ class Spool:
 
     def _write(self, number: int, payload: bytes) -> None:
         piece = frame(number, payload)
-        if not self._segments or self._segments[-1].end + len(piece) > self._segments[-1].size:
+        size = len(piece)
+        if not self._segments or self._segments[-1].end + size > self._segments[-1].size:
             self._begin_segment(number)
         current = self._segments[-1]
-        self._write_all(current.fd, piece, current.end)
-        current.end += len(piece)
+        done = self._files.write(current.fd, piece, current.end)
+        if done != size:
+            self._write_all(current.fd, piece, current.end, done)
+        current.end += size
         self.written = number
         self._unsynced.append((number, payload))
 
-    def _write_all(self, fd: int, piece: bytes, offset: int) -> None:
-        done = 0
+    def _write_all(self, fd: int, piece: bytes, offset: int, done: int = 0) -> None:
+        """Write what is left of a piece when ``done`` bytes of it are written."""
         while done < len(piece):
             count = self._files.write(fd, piece[done:], offset + done)
             if count == 0:
