@@ -42,6 +42,8 @@ SENDS, RECEIVES, KEYS = 1, 2, 4
 UNITY = 4096
 NO_EVENT = 255
 GENERATIONS = 1 << 24
+REST = 64
+"""Places that rest: a stale event of the core names one of them, and not yet somebody else's."""
 
 
 def index_of(handle: int) -> int:
@@ -49,23 +51,32 @@ def index_of(handle: int) -> int:
 
 
 class Handles:
-    """Gives out handles of one kind on one thread; an index comes back with another generation."""
+    """Gives out handles of one kind on one thread; an index comes back with another generation.
+
+    The core takes memory for a place when it is first used, some 20 kB for a port:
+    places are therefore used again, after ``REST`` others, before new ones are.
+    """
 
     def __init__(self, kind: int, thread: int, limit: int) -> None:
         self._prefix = kind << 44 | thread << 48
-        self._generations = [0] * limit
-        self._free = deque(range(limit))
+        self._limit = limit
+        self._generations: list[int] = []
+        self._rested: deque[int] = deque()
 
     def take(self) -> int | None:
-        if not self._free:
+        fresh = len(self._generations)
+        if len(self._rested) > REST or (fresh == self._limit and self._rested):
+            index = self._rested.popleft()
+            self._generations[index] = (self._generations[index] + 1) % GENERATIONS or 1
+        elif fresh < self._limit:
+            index = fresh
+            self._generations.append(1)
+        else:
             return None
-        # First in, first out: an index rests as long as possible.
-        index = self._free.popleft()
-        generation = self._generations[index] = (self._generations[index] + 1) % GENERATIONS or 1
-        return self._prefix | generation << 20 | index
+        return self._prefix | self._generations[index] << 20 | index
 
     def give_back(self, handle: int) -> None:
-        self._free.append(index_of(handle))
+        self._rested.append(index_of(handle))
 
 
 class Shard:
