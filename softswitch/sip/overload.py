@@ -10,8 +10,8 @@ from __future__ import annotations
 
 __all__ = ["ENOUGH", "MOST", "Overload"]
 
-MOST = 0.15
-ENOUGH = 0.03
+MOST = 0.25
+ENOUGH = 0.05
 
 
 class Overload:
