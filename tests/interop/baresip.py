@@ -65,10 +65,15 @@ class Telephone:
         return "".join(re.findall(r"received event: '(.)' \(end=1\)", self.log))
 
     @property
-    def heard(self) -> sound.Samples:
+    def ears(self) -> tuple[sound.Samples, ...]:
         """What its loudspeaker got; complete once the call is over."""
         (path,) = self._folder.glob("dump-*-dec.wav")
-        return sound.read(path).mono
+        return sound.read(path).channels
+
+    @property
+    def heard(self) -> sound.Samples:
+        (only,) = self.ears
+        return only
 
     # What it does -----------------------------------------------------------------------------------------------------
 
@@ -132,7 +137,7 @@ class Telephone:
                 f"sip_listen {HOST}:{self.port}",
                 f"net_interface {HOST}",
                 f"module_path {MODULES}",
-                *(f"module {name}.so" for name in ("g711", "aufile", "sndfile")),
+                *(f"module {name}.so" for name in ("g711", "g722", "opus", "aufile", "sndfile")),
                 "module_tmp account.so",
                 *(f"module_app {name}.so" for name in ("contact", "menu", "ctrl_tcp")),
                 f"ctrl_tcp_listen {HOST}:{self._control_port}",

@@ -77,7 +77,7 @@ class RunningSwitch:
     folder: Path
     people: Sequence[int] = (101, 102, 103, 110)
     ring: int = 5
-    codecs: Sequence[str] = ("PCMA", "PCMU")
+    codecs: Sequence[str] = ("opus", "G722", "PCMA", "PCMU")
     record: bool = True
     keep_alive: str = "5m"
     digest: Sequence[str] = ("MD5",)

@@ -49,12 +49,14 @@ def write(path: Path, samples: Samples) -> Path:
 
 
 def read(path: Path) -> Sound:
-    """Read 16-bit PCM with any number of channels; the rate must be ours."""
+    """Read 16-bit PCM with any number of channels, at ours or a multiple of it: tones need no filter to be thinned."""
     with wave.open(str(path), "rb") as file:
-        assert file.getframerate() == RATE, f"{path.name} has {file.getframerate()} Hz"
+        step, odd = divmod(file.getframerate(), RATE)
+        assert odd == 0, f"{path.name} has {file.getframerate()} Hz"
         assert file.getsampwidth() == 2, f"{path.name} has {8 * file.getsampwidth()} bits"
         flat = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(np.float64) / 32768
-        return Sound(tuple(flat[channel :: file.getnchannels()] for channel in range(file.getnchannels())))
+        channels = file.getnchannels()
+        return Sound(tuple(flat[channel :: channels * step] for channel in range(channels)))
 
 
 def level(samples: Samples) -> float:

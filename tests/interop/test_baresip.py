@@ -24,6 +24,7 @@ APART = 60.0
 """dB between the own and the foreign tone, in every channel."""
 
 PCMA, PCMU = "PCMA/8000/1", "PCMU/8000/1"
+G722, OPUS = "G722/16000/1", "opus/48000/2"
 
 
 def pair(
@@ -74,7 +75,9 @@ def recording(switch: RunningSwitch, known: int = 0) -> sound.Sound:
 
 
 @pytest.mark.parametrize(
-    "codecs", [(PCMA, PCMA), (PCMU, PCMU), (PCMU, PCMA)], ids=["a-law", "mu-law", "mu-law to a-law"]
+    "codecs",
+    [(PCMA, PCMA), (PCMU, PCMU), (PCMU, PCMA), (G722, PCMU), (PCMA, G722), (G722, G722)],
+    ids=["a-law", "mu-law", "mu-law to a-law", "G.722 to mu-law", "a-law to G.722", "G.722"],
 )
 def test_each_hears_the_other_and_the_recording_has_each_on_a_channel_of_its_own(
     switch: RunningSwitch, baresip: Baresip, codecs: tuple[str, str]
@@ -97,7 +100,19 @@ def test_each_hears_the_other_and_the_recording_has_each_on_a_channel_of_its_own
     if wire is not None:
         (early, late), (other_early, other_late) = wire.began(caller.media_port), wire.began(callee.media_port)
         apart = sound.onset(left) - sound.onset(right)
-        assert early - other_late - 0.020 < apart < late - other_early + 0.020
+        # A codec with a state is recorded as it is played out, which may begin a frame later.
+        slack = 0.045 if G722 in codecs else 0.020
+        assert early - other_late - slack < apart < late - other_early + slack
+
+
+def test_opus_passes_between_two_telephones(switch: RunningSwitch, baresip: Baresip) -> None:
+    caller, callee = pair(baresip, switch, 101, 102, (OPUS, OPUS))
+    talk(switch, caller, callee)
+    for_a_while(4.0)
+    over(caller, callee)
+    # Opus is stereo by name in baresip; both ears hear the same.
+    assert sound.difference(caller.ears[0], wanted=CALLEE, unwanted=CALLER) >= APART
+    assert sound.difference(callee.ears[0], wanted=CALLER, unwanted=CALLEE) >= APART
 
 
 def test_the_one_on_hold_hears_music_and_after_it_the_other_again(switch: RunningSwitch, baresip: Baresip) -> None:
