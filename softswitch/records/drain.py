@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from softswitch.ids import NodeId
 from softswitch.records.codec import Record
@@ -19,7 +19,17 @@ __all__ = ["Drain", "is_away"]
 
 def is_away(error: Exception) -> bool:
     """Whether the database is locked, full, broken or out of reach: what was to be written must wait."""
-    return isinstance(error, OperationalError | InterfaceError | OSError | TimeoutError) or is_damaged(error)
+    if isinstance(error, OperationalError | InterfaceError | OSError | TimeoutError) or is_damaged(error):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or state.startswith(AWAY)
+
+
+AWAY = ("08", "25006", "40", "53", "55", "57", "58")
+"""PostgreSQL's classes of errors (its appendix A) that pass: connection, read-only after a change of the primary,
+a transaction that must be repeated, no disk or memory, a lock, an administrator, the system."""
 
 
 class Drain:

@@ -14,6 +14,7 @@ from typing import Any, cast
 import aiosqlite
 from sqlalchemy import AsyncAdaptedQueuePool, Connection, Table, event, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -23,6 +24,8 @@ from softswitch.store.schema import VERSION, meta, metadata
 
 __all__ = ["Database", "is_damaged"]
 
+CONNECT = 5.0  # seconds for a connection to PostgreSQL
+COMMAND = 30.0  # seconds for one statement there
 BUSY = 1.0  # seconds that SQLite waits for another's lock before it says so; the journal waits longer by itself
 
 
@@ -80,7 +83,7 @@ class Database:
 
     def _make_engine(self) -> AsyncEngine:
         if self.path is None:
-            return create_async_engine(self.url, pool_pre_ping=True)
+            return self._make_postgres()
         # mode=rw: a reader beside a running switch needs the shared memory file of the WAL, which mode=ro cannot make.
         uri = f"file:{_quoted(self.path)}?mode={'rwc' if self.create else 'rw'}"
         pragmas = (
@@ -112,6 +115,25 @@ class Database:
 
         event.listen(engine.sync_engine, "begin", begin)
         return engine
+
+    def _make_postgres(self) -> AsyncEngine:
+        import asyncpg  # an extra, for those who use it
+
+        dialect: Any = asyncpg_dialect.dialect
+        _, words = dialect().create_connect_args(self.url)
+        # A lock of somebody else is an outage like any other: the events wait in the spool, not in the server's queue.
+        settings = {"lock_timeout": f"{round(self._busy * 1000)}", "application_name": "softswitch"}
+
+        async def connect() -> Any:
+            try:
+                return await asyncpg.connect(
+                    **words, timeout=CONNECT, command_timeout=COMMAND, server_settings=settings
+                )
+            except asyncpg.PostgresError as error:
+                # SQLAlchemy passes these on as they are: the server is starting, full, or does not know us.
+                raise ConnectionError(str(error)) from error
+
+        return create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_pre_ping=True)
 
     async def harden(self) -> bool:
         """Bring every commit so far onto the disk for good; False if that is not possible now.
