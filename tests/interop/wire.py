@@ -5,12 +5,24 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 SO_TIMESTAMPNS = 35
 IPV4, UDP = 0x0800, 17
 SNAP = 200
+
+
+CAP_NET_RAW = 13
+"""From linux/capability.h."""
+
+
+def may_capture() -> bool:
+    """Whether this process has the capability to capture packets."""
+    status = Path("/proc/self/status").read_text()
+    effective = next(line for line in status.splitlines() if line.startswith("CapEff:"))
+    return bool(int(effective.split()[1], 16) >> CAP_NET_RAW & 1)
 
 
 class Wire:
