@@ -56,6 +56,7 @@ static inline void command_open_port(core *c, const command *m, int64_t now) {
     p->plc_run = 4;
     p->dtmf_send = p->dtmf_receive = DTMF_NONE;
     p->ptime = 20;
+    inband_reset(&p->sound);
     p->event_clock = 8000;
     port_clock(p, CODEC_PCMU, 8000);
     p->fd[CHANNEL_RTP] = m->open.rtp;
@@ -84,7 +85,12 @@ static inline void command_session(core *c, const command *m, int64_t now) {
     }
     int received = p->has_session && p->flags & SESSION_RECEIVES;
     row_release(c, p);
-    if (policy_signal(&p->policy, &m->session.remote)) {
+    address signaller;
+    memset(&signaller, 0, sizeof signaller);
+    memcpy(signaller.ip, f.format.signaller, sizeof signaller.ip);
+    for (int i = 0; i < 16; i++)
+        if (signaller.ip[i]) signaller.family = i < 4 && signaller.family != 6 ? 4 : 6;
+    if (policy_signal(&p->policy, &m->session.remote, &signaller)) {
         core_rewire(c, p, WIRE_LEARN);
         memset(&p->rtcp_heard, 0, sizeof p->rtcp_heard);
     }
@@ -193,6 +199,13 @@ static inline void command_stop_recording(core *c, const command *m, int64_t now
     r->end_ns = now;
 }
 
+static inline void command_watch(core *c, port *p, const command *m, int64_t now) {
+    uint8_t before = p->watch;
+    p->watch = (uint8_t)((before | m->watch.set) & ~m->watch.clear);
+    if (~before & p->watch & WATCH_SOUND) inband_reset(&p->sound);
+    port_retap(c, p, now);
+}
+
 static inline void core_command(core *c, const command *m, int64_t now) {
     port *p;
     source *s;
@@ -212,8 +225,12 @@ static inline void core_command(core *c, const command *m, int64_t now) {
         break;
     case COMMAND_DIGITS:
         p = core_port(c, m->handle);
-        if (p && p->dtmf_send != DTMF_NONE)
+        if (p)
             for (int i = 0; i < m->digits.count; i++) dtmf_press(&p->dtmf_out, m->digits.events[i], DTMF_DIGIT);
+        break;
+    case COMMAND_WATCH:
+        p = core_port(c, m->handle);
+        if (p) command_watch(c, p, m, now);
         break;
     case COMMAND_RECORD: command_record(c, m, now); break;
     case COMMAND_TRACKS: command_tracks(c, m, now); break;
@@ -317,6 +334,7 @@ static core *core_open(uint32_t ports, uint32_t players, uint32_t recordings, ui
     if (!c) return NULL;
     memset(c, 0, sizeof *c);
     codec_setup();
+    tone_setup();
     resample_setup();
     c->thread = thread;
     c->ntp_offset_ns = ntp_offset_ns;

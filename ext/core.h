@@ -65,6 +65,7 @@ enum {
     COMMAND_PLAY,
     COMMAND_STOP_PLAYER,
     COMMAND_DIGITS,
+    COMMAND_WATCH,
     COMMAND_RECORD,
     COMMAND_TRACKS,
     COMMAND_STOP_RECORDING
@@ -74,6 +75,10 @@ enum { ITEMS_FIRST = 1, ITEMS_LAST = 2 };
 /* SESSION_KEYS: digits of the peer are commands to us and reach nobody who hears it. */
 enum { SESSION_SENDS = 1, SESSION_RECEIVES = 2, SESSION_KEYS = 4 };
 enum { DTMF_NONE = 255 };
+/* WATCH_LEVEL: measure it although nobody needs it decoded. WATCH_SOUND: look for digits in its sound. WATCH_MASK: what
+ * it says and presses stays out of recordings. */
+enum { WATCH_LEVEL = 1, WATCH_SOUND = 2, WATCH_MASK = 4 };
+enum { DIGIT_SOUND = 0x100 }; /* in the detail of EVENT_DIGIT: it came as sound */
 
 typedef struct {
     uint32_t kind;
@@ -96,6 +101,7 @@ typedef struct {
             uint32_t event_clock; /* of telephone-event, Hz */
             uint8_t codec, payload_type, payload_receive, dtmf_send, dtmf_receive, ptime, flags;
             uint8_t keep; /* the port goes on with the coder that it has */
+            uint8_t signaller[16]; /* the host that SIP comes from; zeros: not known */
         } format;
         struct {
             address remote, rtcp;
@@ -117,6 +123,9 @@ typedef struct {
         struct {
             uint8_t count, events[40];
         } digits;
+        struct {
+            uint8_t set, clear; /* WATCH_... */
+        } watch;
     };
 } command;
 _Static_assert(sizeof(command) == sizeof(ring_record), "a command is one record");
@@ -129,6 +138,7 @@ enum {
     EVENT_RESUMED,
     EVENT_PLAY_ENDED, /* `detail` 1: it ended by itself */
     EVENT_STATS,
+    EVENT_LEVELS, /* of the second whose EVENT_STATS follows */
     EVENT_CLOSED,
     EVENT_OPAQUE, /* a mix or a recording wants to hear a codec that nobody here knows */
     EVENT_CODER /* a session's coder is no longer used; nothing else of the event counts */
@@ -139,6 +149,14 @@ typedef struct {
     float jitter, round_trip; /* seconds; round_trip negative while unknown */
 } port_counters;
 
+/* What was measured in the audio of one second, and what the peer's last report said of ours. */
+typedef struct {
+    uint32_t power, floor; /* mean squares */
+    uint16_t frames, loud, overlapped;
+    uint8_t reported, remote_fraction; /* loss in 1/256 */
+    float remote_jitter; /* seconds */
+} port_levels;
+
 typedef struct {
     uint64_t handle;
     uint16_t kind;
@@ -146,6 +164,7 @@ typedef struct {
     float seconds;
     union {
         address address;
+        port_levels levels;
         port_counters counters;
         struct coder *coder;
     };
@@ -267,6 +286,13 @@ typedef struct {
     /* a digit that found the event ring full */
     uint8_t sticky_event;
     uint32_t sticky_duration;
+    /* signals */
+    uint8_t watch, remote_reported, remote_fraction;
+    float remote_jitter;
+    int64_t listened_ns;
+    level_meter level;
+    inband_receiver sound;
+    tone_state tone;
     uint64_t crowd;           /* with whom this listener shares the sum of all; 0: it is not in a crowd */
     /* cold */
     uint16_t row_count;

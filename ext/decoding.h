@@ -37,6 +37,8 @@ static inline void port_retap(core *c, port *p, int64_t now) {
     uint8_t tapped = 0;
     for (int i = 0; i < s->tap_count; i++)
         tapped |= codecs[p->codec].state || !codecs[p->codec].bytes || c->recordings[s->taps[i] >> 2].rate != s->rate;
+    if (p->watch & (WATCH_LEVEL | WATCH_SOUND) && port_speaks(p))
+        tapped |= codecs[p->codec].state || !codecs[p->codec].bytes || s->rate != RATE_8;
     tapped &= p->has_session;
     if (tapped == p->tapped) return;
     p->tapped = tapped;

@@ -13,6 +13,7 @@ enum {
     DTMF_RECENT = 80000, /* samples during which an ended event may be repeated */
     DTMF_QUEUE = 32,
     DTMF_DIGIT = 800,
+    DTMF_LONGEST = 40000, /* 5 s: a key that nobody releases, because who pressed it is gone */
     DTMF_PAUSE_FRAMES = 3, /* from the first end packet: two repetitions and one quiet frame, 60 ms */
     DTMF_ENDS = 3          /* RFC 4733 section 2.5.1.4: the end is sent three times */
 };
@@ -171,7 +172,7 @@ static inline dtmf_packet dtmf_next(dtmf_sender *s, uint32_t timestamp) {
     out.event = key->event;
     out.start = s->start;
     /* A released key that was pressed shorter than we have sent already ends as soon as it can. */
-    if (key->length && s->duration >= key->length) {
+    if (s->duration >= (key->length ? key->length : DTMF_LONGEST)) {
         out.end = 1;
         s->sending = 0;
         s->ended = key->event;

@@ -64,7 +64,7 @@ cdef extern from "core.h" nogil:
         uint8_t family
     ctypedef struct source_policy:
         address signalled, current
-    int policy_signal(source_policy *p, const address *remote)
+    int policy_signal(source_policy *p, const address *remote, const address *signaller)
     void policy_relearn(source_policy *p)
     int policy_receive(source_policy *p, const address *source, int expected, uint32_t ssrc, uint16_t number)
     int policy_control(const source_policy *p, const address *source)
@@ -305,10 +305,11 @@ cdef class SourcePolicy:
     def __cinit__(self):
         memset(&self._p, 0, sizeof(self._p))
 
-    def signal(self, remote):
-        cdef address a
+    def signal(self, remote, signaller=None):
+        cdef address a, b
         _address(&a, remote)
-        return bool(policy_signal(&self._p, &a))
+        _address(&b, None if signaller is None else (signaller, 0))
+        return bool(policy_signal(&self._p, &a, &b))
 
     def relearn(self):
         policy_relearn(&self._p)

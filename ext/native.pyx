@@ -11,7 +11,10 @@ from libc.string cimport memcpy, memset
 import socket
 from collections import deque
 
-from softswitch.media.engine import Digit, Latched, MediaResumed, MediaTimeout, PlayEnded, PortClosed, PortStats, Unheard
+from softswitch.media.engine import (
+    Digit, Latched, Levels, Means, MediaResumed, MediaTimeout, PlayEnded, PortClosed, PortStats, Unheard,
+)
+from softswitch.rtp.level import dbov
 
 cdef extern from "socket_loop.h" nogil:
     ctypedef struct address:
@@ -21,8 +24,8 @@ cdef extern from "socket_loop.h" nogil:
 
     enum:
         COMMAND_OPEN_PORT, COMMAND_FORMAT, COMMAND_SET_SESSION, COMMAND_CLOSE_PORT, COMMAND_ROW, COMMAND_PLAY, COMMAND_STOP_PLAYER
-        COMMAND_DIGITS, COMMAND_RECORD, COMMAND_TRACKS, COMMAND_STOP_RECORDING
-        EVENT_LATCHED, EVENT_DIGIT, EVENT_TIMEOUT, EVENT_RESUMED, EVENT_PLAY_ENDED, EVENT_STATS, EVENT_CLOSED
+        COMMAND_DIGITS, COMMAND_WATCH, COMMAND_RECORD, COMMAND_TRACKS, COMMAND_STOP_RECORDING
+        EVENT_LATCHED, EVENT_DIGIT, EVENT_TIMEOUT, EVENT_RESUMED, EVENT_PLAY_ENDED, EVENT_STATS, EVENT_LEVELS, DIGIT_SOUND, WATCH_LEVEL, WATCH_SOUND, WATCH_MASK, EVENT_CLOSED
         EVENT_OPAQUE, EVENT_CODER
         ITEMS_PER_COMMAND, ITEMS_FIRST, ITEMS_LAST, BLOCK_NONE, BLOCK_SAMPLES, BLOCK_TRACKS, CORE_ROW, CORE_HEARERS, CORE_LATENESS
         CORE_TAPS, PRIORITY_FIFO, PRIORITY_NICE, WIRE_CONNECT, WIRE_LEARN, KIND_PORT, KIND_PLAYER, KIND_RECORDING
@@ -41,6 +44,7 @@ cdef extern from "socket_loop.h" nogil:
         coder *coder
         uint32_t clock, format, timeout_ms, event_clock
         uint8_t codec, payload_type, payload_receive, dtmf_send, dtmf_receive, ptime, flags, keep
+        uint8_t signaller[16]
 
     ctypedef struct command_session:
         address remote, rtcp
@@ -62,7 +66,17 @@ cdef extern from "socket_loop.h" nogil:
         uint8_t count
         uint8_t events[40]
 
+    ctypedef struct command_watch:
+        uint8_t set, clear
+
+    ctypedef struct port_levels:
+        uint32_t power, floor
+        uint16_t frames, loud, overlapped
+        uint8_t reported, remote_fraction
+        float remote_jitter
+
     ctypedef struct command:
+        command_watch watch
         uint32_t kind, slot
         uint64_t handle
         command_open open
@@ -78,6 +92,7 @@ cdef extern from "socket_loop.h" nogil:
         float jitter, round_trip
 
     ctypedef struct core_event:
+        port_levels levels
         uint64_t handle
         uint16_t kind, detail
         float seconds
@@ -156,6 +171,9 @@ TAPS = CORE_TAPS
 PORT = KIND_PORT
 PLAYER = KIND_PLAYER
 RECORDING = KIND_RECORDING
+LEVEL = WATCH_LEVEL
+SOUND = WATCH_SOUND
+MASK = WATCH_MASK
 
 
 cdef int write_address(address *out, object host_port) except -1:
@@ -187,11 +205,21 @@ cdef object read_address(const address *a):
     return socket.inet_ntop(socket.AF_INET6, PyBytes_FromStringAndSize(<const char *>a.ip, 16)), a.port
 
 
-cdef object read_stats(uint64_t handle, const port_counters *n):
+cdef object read_stats(uint64_t handle, const port_counters *n, object second):
+    levels, remote_jitter, remote_loss = second or (None, None, None)
     return PortStats(
         handle, n.received, n.sent, n.lost, n.late, n.duplicate, n.concealed, n.bad_source, n.bad_packet,
-        n.jitter, n.round_trip if n.round_trip >= 0 else None, n.remote_lost,
+        n.jitter, n.round_trip if n.round_trip >= 0 else None, n.remote_lost, remote_jitter, remote_loss, levels,
     )
+
+
+cdef object read_levels(const port_levels *l):
+    """(levels or None, the peer's jitter or None, the share of packets that the peer lost or None)."""
+    levels = None
+    if l.frames:
+        levels = Levels(dbov(l.power), dbov(l.floor), l.loud / <double>l.frames,
+                        min(l.overlapped, l.frames) / <double>l.frames)
+    return levels, l.remote_jitter if l.reported else None, l.remote_fraction / 256.0 if l.reported else None
 
 
 cdef extern from "opus.h" nogil:
@@ -221,6 +249,7 @@ cdef class Core:
     cdef object _backlog
     cdef list _sent
     cdef set _coders
+    cdef dict _levels
     cdef int64_t _ticked
 
     def __cinit__(self, *, uint32_t ports, uint32_t players, uint32_t recordings, uint32_t thread, double ntp_offset):
@@ -230,6 +259,7 @@ cdef class Core:
         self._backlog = deque()
         self._sent = []
         self._coders = set()
+        self._levels = {}
         self._ticked = -1
 
     def __dealloc__(self):
@@ -267,7 +297,7 @@ cdef class Core:
         memcpy(m.open.cname, <const char *>cname, 16)
         self._submit(&m, 1)
 
-    def set_session(self, uint64_t handle, *, object remote, object rtcp_remote, uint8_t codec, bint keep, object opus,
+    def set_session(self, uint64_t handle, *, object remote, object rtcp_remote, object signaller, uint8_t codec, bint keep, object opus,
                     uint32_t clock, uint32_t format, uint8_t payload_type, uint8_t payload_receive, uint8_t dtmf_send, uint8_t dtmf_receive,
                     uint32_t event_clock, uint8_t ptime, uint8_t flags, uint32_t timeout):
         """``timeout`` in milliseconds, 0 for none; ``keep``: the codec and its state stay as they are.
@@ -277,7 +307,10 @@ cdef class Core:
         """
         cdef command m[2]
         cdef opus_settings settings = opus_usual
+        cdef address host
         memset(m, 0, sizeof(m))
+        write_address(&host, None if signaller is None else (signaller, 1))
+        memcpy(m[0].format.signaller, host.ip, 16)
         m[1].kind, m[1].handle = COMMAND_SET_SESSION, handle
         write_address(&m[1].session.remote, remote)
         write_address(&m[1].session.rtcp, rtcp_remote)
@@ -356,6 +389,14 @@ cdef class Core:
         memcpy(m.digits.events, <const char *>events, m.digits.count)
         self._submit(&m, 1)
 
+    def watch(self, uint64_t handle, uint8_t asked, uint8_t dropped):
+        """``asked`` and ``dropped``: WATCH_... flags."""
+        cdef command m
+        memset(&m, 0, sizeof(m))
+        m.kind, m.handle = COMMAND_WATCH, handle
+        m.watch.set, m.watch.clear = asked, dropped
+        self._submit(&m, 1)
+
     def record(self, uint64_t handle, uint32_t slot, uint32_t hertz, list tracks):
         """Begin a recording with the tapped source handles of each of its two or three tracks, all in one batch."""
         cdef command m[7]
@@ -386,9 +427,12 @@ cdef class Core:
         self.flush()
         while ring_pop(&self._core.events, record):
             if e.kind == EVENT_STATS:
-                found.append(read_stats(e.handle, &e.counters))
+                found.append(read_stats(e.handle, &e.counters, self._levels.pop(e.handle, None)))
+            elif e.kind == EVENT_LEVELS:
+                self._levels[e.handle] = read_levels(&e.levels)
             elif e.kind == EVENT_DIGIT:
-                found.append(Digit(e.handle, DIGITS[e.detail], e.seconds))
+                found.append(Digit(e.handle, DIGITS[e.detail & 0xff], e.seconds,
+                                   Means.SOUND if e.detail & DIGIT_SOUND else Means.EVENT))
             elif e.kind == EVENT_LATCHED:
                 found.append(Latched(e.handle, read_address(&e.address)))
             elif e.kind == EVENT_TIMEOUT:
@@ -403,7 +447,8 @@ cdef class Core:
                 self._coders.discard(<size_t>e.coder)
                 coder_close(e.coder)
             elif e.kind == EVENT_CLOSED:
-                found.append(PortClosed(e.handle, read_stats(e.handle, &e.counters)))
+                self._levels.pop(e.handle, None)
+                found.append(PortClosed(e.handle, read_stats(e.handle, &e.counters, None)))
         return found
 
     def blocks(self):

@@ -2,7 +2,7 @@
 #ifndef SOFTSWITCH_RECEIVE_H
 #define SOFTSWITCH_RECEIVE_H
 
-#include "row.h"
+#include "signals.h"
 
 enum { PAYLOAD_TYPE_CN = 13 }; /* RFC 3389: silence begins; nothing to play */
 
@@ -21,13 +21,14 @@ static inline void port_tell_digit(core *c, port *p, uint8_t event, uint32_t dur
     }
 }
 
-/* Report a digit once, and play it to those who hear this port through the mixer (a relay passes the packets). */
+/* Report a digit once, and press it towards those who hear this port. */
 static inline void port_digit_news(core *c, port *p, const dtmf_news *news) {
     if (!news->began && !news->ended) return;
     uint32_t length = (uint32_t)((uint64_t)news->duration * 8000 / p->event_clock); /* the sender counts at 8 kHz */
     for (int i = 0; i < p->source.hearer_count && !(p->flags & SESSION_KEYS); i++) {
         port *listener = &c->ports[p->source.hearers[i]];
-        if (listener->mode != MODE_MIX || listener->dtmf_send == DTMF_NONE) continue;
+        /* A relay passes the packets on; where no events were agreed, the keys become tones. */
+        if (listener->mode == MODE_SILENT || (listener->mode == MODE_RELAY && listener->dtmf_send != DTMF_NONE)) continue;
         if (news->ended && !news->whole) dtmf_release(&listener->dtmf_out, news->ended_event, length);
         if (news->began) dtmf_press(&listener->dtmf_out, news->began_event, 0);
         if (news->whole) dtmf_release(&listener->dtmf_out, news->ended_event, length);
@@ -52,6 +53,9 @@ static inline void receive_report(core *c, port *p, const uint8_t *data, size_t 
     }
     if (r.has_block) {
         p->counters.remote_lost = r.lost > 0 ? (uint32_t)r.lost : 0;
+        p->remote_reported = 1;
+        p->remote_fraction = r.fraction_lost;
+        p->remote_jitter = (float)r.jitter / (float)p->source.clock;
         if (r.last_report) {
             /* RFC 3550 section 6.4.1: A - LSR - DLSR, in 1/65536 s. */
             uint32_t trip = (uint32_t)(ntp_time(c, now) >> 16) - r.last_report - r.delay;
@@ -61,13 +65,16 @@ static inline void receive_report(core *c, port *p, const uint8_t *data, size_t 
 }
 
 /* To the recordings that can take a packet as it came: decoded without state, placed by its timestamp. */
-static inline void record_packet(core *c, port *p, const uint8_t *payload, const rtp_header *h) {
+static inline void record_packet(core *c, port *p, const uint8_t *payload, const rtp_header *h, int64_t now) {
     const codec *k = &codecs[p->codec];
     int16_t pcm[CORE_FRAME];
     for (int at = 0; at < h->length; at += k->bytes) {
         int size = h->length - at < k->bytes ? h->length - at : k->bytes;
         int n = k->decode(NULL, payload + at, size, pcm, k->frame);
-        if (n > 0) source_tap(c, &p->source, h->timestamp + (uint32_t)at * p->ticks / k->bytes, pcm, n);
+        if (n <= 0) continue;
+        if (!p->mixed_by) port_listen(c, p, pcm, n, p->source.rate == RATE_8 ? pcm : NULL, now);
+        if (p->watch & WATCH_MASK) continue;
+        source_tap(c, &p->source, h->timestamp + (uint32_t)at * p->ticks / k->bytes, pcm, n);
     }
 }
 
@@ -80,7 +87,8 @@ static inline void receive_audio(core *c, port *p, const uint8_t *data, const rt
         port *listener = &c->ports[p->source.hearers[i]];
         if (listener->mode == MODE_RELAY) relay_packet(c, p, listener, data, h, 0, now);
     }
-    if (p->source.tap_count && !p->tapped) record_packet(c, p, payload, h);
+    if (!p->tapped && (p->source.tap_count || (p->watch & (WATCH_LEVEL | WATCH_SOUND) && port_speaks(p))))
+        record_packet(c, p, payload, h, now);
     if (k->bytes != DTMF_FRAME) return; /* not one byte for each unit of its clock: not in this buffer */
     if (!p->mixed_by) {
         if (k->state) return;

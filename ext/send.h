@@ -103,15 +103,29 @@ static inline void port_audio(core *c, port *p, const int16_t *pcm) {
     }
 }
 
+/* One frame of a key as sound; what is `over` is followed by a silence in which it cannot run into the next one. */
+static inline void port_tone(core *c, port *p, const dtmf_packet *d, int over) {
+    int16_t pcm[CORE_FRAME];
+    int n = rate_frame[p->source.rate];
+    if (over) memset(pcm, 0, sizeof *pcm * (size_t)n);
+    else tone_digit(&p->tone, d->event, rate_hertz[p->source.rate], d->marker, d->end, pcm, n);
+    port_audio(c, p, pcm);
+}
+
 /* Send what the digit sender wants in this frame; return 1 if it takes the place of audio. */
 static inline int port_digits(core *c, port *p) {
     if (!dtmf_busy(&p->dtmf_out)) return 0;
+    int over = p->dtmf_out.pause != 0;
     dtmf_packet d = dtmf_next(&p->dtmf_out, p->timestamp);
+    if (p->dtmf_send == DTMF_NONE) {
+        port_tone(c, p, &d, over);
+        return 1;
+    }
     if (!d.send) return 0;
     port_flush(c, p);
     uint8_t payload[4];
     dtmf_write(payload, d.event, d.end, d.duration * p->event_clock / 8000);
-    if (p->dtmf_send != DTMF_NONE) port_packet(c, p, p->dtmf_send, d.marker, d.start, payload, 4);
+    port_packet(c, p, p->dtmf_send, d.marker, d.start, payload, 4);
     p->marker = 1;
     return 1;
 }

@@ -13,7 +13,7 @@ typedef struct {
 } address;
 
 enum { POLICY_DROP, POLICY_ACCEPT, POLICY_LATCHED };
-enum { POLICY_PROOF = 4, POLICY_CANDIDATES = 4 };
+enum { POLICY_PROOF = 4, POLICY_STRANGER = 100, POLICY_CANDIDATES = 4 };
 
 typedef struct {
     address from;
@@ -25,6 +25,7 @@ typedef struct {
 
 typedef struct {
     address current, signalled;
+    address signaller; /* the host that SIP comes from, port 0; family 0: not known */
     uint8_t learning;
     policy_candidate candidates[POLICY_CANDIDATES];
 } source_policy;
@@ -36,10 +37,12 @@ static inline int address_same_host(const address *a, const address *b) {
 }
 
 /* Return 1 if the learning window was opened anew. */
-static inline int policy_signal(source_policy *p, const address *remote) {
+static inline int policy_signal(source_policy *p, const address *remote, const address *signaller) {
+    p->signaller = *signaller;
     if (address_equal(&p->signalled, remote)) return 0;
     memset(p, 0, sizeof *p);
     p->signalled = *remote;
+    p->signaller = *signaller;
     p->learning = remote->family != 0;
     return 1;
 }
@@ -74,6 +77,12 @@ static inline policy_candidate *policy_find(source_policy *p, const address *fro
     return found;
 }
 
+/* Packets in sequence that prove a source: few from a host that signalling has named, many from any other. */
+static inline int policy_proof(const source_policy *p, const address *from) {
+    int named = !p->signaller.family || address_same_host(from, &p->signaller) || address_same_host(from, &p->signalled);
+    return named ? POLICY_PROOF : POLICY_STRANGER;
+}
+
 /* Judge one RTP packet; `expected`: its payload type was agreed. */
 static inline int policy_receive(source_policy *p, const address *from, int expected, uint32_t ssrc, uint16_t number) {
     if (!p->learning) return p->current.family && address_equal(&p->current, from) ? POLICY_ACCEPT : POLICY_DROP;
@@ -81,11 +90,11 @@ static inline int policy_receive(source_policy *p, const address *from, int expe
         return policy_lock(p, from);
     if (!expected) return POLICY_DROP;
     policy_candidate *c = policy_find(p, from);
-    if (c->count && c->ssrc == ssrc && c->next == number) c->count++;
+    if (c->count && c->ssrc == ssrc && c->next == number) c->count = (uint8_t)(c->count + (c->count < 255));
     else c->count = 1;
     c->ssrc = ssrc;
     c->next = (uint16_t)(number + 1);
-    return c->count >= POLICY_PROOF ? policy_lock(p, from) : POLICY_DROP;
+    return c->count >= policy_proof(p, from) ? policy_lock(p, from) : POLICY_DROP;
 }
 
 /* RTCP may come from any port of the host that RTP is believed from. */

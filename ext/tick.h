@@ -46,7 +46,7 @@ static inline void port_decode(core *c, port *p, int64_t now) {
         p->plc_run = 4;
         return;
     }
-    if (p->tapped && came >= 0) source_tap_frame(c, s, p->jitter.play - JITTER_FRAME);
+    if (p->tapped && came >= 0 && !(p->watch & WATCH_MASK)) source_tap_frame(c, s, p->jitter.play - JITTER_FRAME);
 }
 
 static inline void player_free(core *c, player *p, int by_itself) {
@@ -194,6 +194,7 @@ static inline void port_keep(core *c, port *p, int64_t now) {
         dtmf_news news = dtmf_tick(&p->dtmf_in, now);
         port_digit_news(c, p, &news);
     }
+    port_signals_keep(c, p, now);
     if (p->sticky) {
         if (p->sticky & STICKY_LATCHED) port_tell(c, p, EVENT_LATCHED, STICKY_LATCHED, 0.0f);
         if (p->sticky & STICKY_TIMEOUT) port_tell(c, p, EVENT_TIMEOUT, STICKY_TIMEOUT, (float)(now - p->heard_ns) / 1e9f);
@@ -215,6 +216,7 @@ static inline void port_keep(core *c, port *p, int64_t now) {
     }
     if (now - p->stats_ns >= STATS_NS) {
         p->stats_ns = now;
+        port_tell_levels(c, p);
         port_tell_stats(c, p, EVENT_STATS, 0);
     }
 }
@@ -236,7 +238,10 @@ static inline void core_tick(core *c, int64_t now) {
     c->crowds_used = 0;
     if (c->given_back) core_give_back(c);
     for (uint32_t i = c->slot_decoding[slot] ? c->slot_ports[slot] : CORE_NOBODY; i != CORE_NOBODY; i = c->ports[i].source.next)
-        if (c->ports[i].source.state == STATE_OPEN && c->ports[i].mixed_by) port_decode(c, &c->ports[i], now);
+        if (c->ports[i].source.state == STATE_OPEN && c->ports[i].mixed_by) {
+            port_decode(c, &c->ports[i], now);
+            port_listen_tick(c, &c->ports[i], now);
+        }
     for (uint32_t i = c->slot_players[slot], next; i != CORE_NOBODY; i = next) {
         next = c->players[i].source.next;
         player_serve(c, &c->players[i], now);

@@ -277,6 +277,8 @@ class LegEnded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigitPressed(Event):
+    """``digit`` is "" while the leg is masked: card numbers are nobody's business."""
+
     leg: LegId
     digit: str
 
@@ -322,6 +324,8 @@ class MediaQuality(Event):
     bad_source: int
     jitter: float
     round_trip: float | None
+    mos: float | None = None
+    """What a listener would say of what came, on the average (ITU-T G.107: 1 to 4.5); None when nothing came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

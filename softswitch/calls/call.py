@@ -216,6 +216,12 @@ class Call:
         self._must_be_alone()
         self.hearing.play(self._caller, source)
 
+    def mask(self, masked: bool) -> None:
+        """Keep what the caller says and presses out of the recording and the timeline, or let it in again."""
+        self._must_be_there()
+        if self._caller.media is not None:
+            self._caller.media.mask(masked)
+
     def dial(self, dialled: str, now: float) -> None:
         """Send the caller on; ``Attendant.connected`` or ``refused`` follows, maybe from within.
 
@@ -536,7 +542,8 @@ class Call:
                 leg.visitor.pressed(digit, now)
             return
         for digit in digits:
-            self.publish(facts.DigitPressed(leg=leg.id, digit=digit))
+            masked = leg.media is not None and leg.media.masked
+            self.publish(facts.DigitPressed(leg=leg.id, digit="" if masked else digit))
             if leg is self._caller and self._attendant is not None:
                 self._attendant.digit_pressed(digit)
         if digits and not passed and leg in self.sides:
@@ -552,7 +559,9 @@ class Call:
                 self._pressed(leg, digit, means, now)
             case media.MediaTimeout(silent=silent):
                 self._silence.fell(leg, silent)
-            case media.PortStats() if leg.visitor is None:
+            case media.PortStats(mos=mos) if leg.visitor is None:
+                if mos is not None:
+                    leg.scores, leg.scored = leg.scores + mos, leg.scored + 1
                 self._silence.measured(leg, event)
             case media.MediaResumed():
                 self._silence.broken(leg)

@@ -38,14 +38,26 @@ class Media:
     """The media half of a leg: its port, and the descriptions exchanged with its peer."""
 
     def __init__(
-        self, engine: MediaEngine, room: RoomId, *, bind: str, advertised: str, timeout: float, keys: bool = False
+        self,
+        engine: MediaEngine,
+        room: RoomId,
+        *,
+        bind: str,
+        advertised: str,
+        timeout: float,
+        keys: bool = False,
+        signaller: str | None = None,
     ) -> None:
-        """``keys``: digits of the peer are commands to us and reach nobody else."""
+        """``keys``: digits of the peer are commands to us and reach nobody else.
+
+        ``signaller`` is the numeric host that its SIP comes from, None if that has a name only.
+        """
         opened = engine.open_port(room, bind)
         self.port: PortId = opened.id
         self.session: MediaSession | None = None
         self.on_hold = False
-        self._keys = keys
+        self.masked = False
+        self._keys, self._signaller = keys, signaller
         self._engine = engine
         self._local: Address = (advertised, opened.local[1])
         self._timeout = timeout
@@ -171,6 +183,11 @@ class Media:
         """Press keys towards the peer, in the form that was agreed with it."""
         self._engine.send_digits(self.port, digits)
 
+    def mask(self, masked: bool) -> None:
+        """Keep what the peer says and presses out of recordings, or let it in again."""
+        self.masked = masked
+        self._engine.mask(self.port, masked)
+
     def close(self) -> None:
         self._engine.close_port(self.port)
 
@@ -178,10 +195,12 @@ class Media:
         if self._keys:
             # Some telephones send keys although they were asked to send nothing; from the rest silence is no fault.
             timeout = self._timeout if session.receives else 0.0
-            self.session = replace(session, timeout=timeout, receives=True, keys=True)
+            self.session = replace(session, timeout=timeout, receives=True, keys=True, signaller=self._signaller)
         else:
-            self.session = replace(session, timeout=self._timeout, keys=False)
+            self.session = replace(session, timeout=self._timeout, keys=False, signaller=self._signaller)
         self._engine.set_session(self.port, self.session)
+        # Who agreed on events sends its digits as such; from the others they come as sound, if at all.
+        self._engine.watch(self.port, digits=not self.events_agreed)
 
     @property
     def _session_id(self) -> int:
@@ -231,6 +250,9 @@ class Leg:
     """The address that its signalling comes from or goes to, numeric or a name."""
     keypad: Keypad = field(default_factory=Keypad)
     """Tells each of its digits once."""
+    scores: float = 0.0
+    """The sum of what a listener would have said of each second of its sound (MOS), and of how many seconds."""
+    scored: int = 0
     unheard: int = 0
     """Seconds since its answer in which we sent and nothing came; -1 when that is settled."""
     ended_as: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterator
 
 from softswitch import events as facts
@@ -66,6 +67,7 @@ class Legs:
             advertised=advertised,
             timeout=self._office.media_timeout,
             keys=leg.visitor is not None,
+            signaller=_numeric(remote),
         )
         self._by_port[opened.port] = leg
         self._own(opened.port)
@@ -86,6 +88,7 @@ class Legs:
                 bad_source=stats.bad_source,
                 jitter=stats.jitter,
                 round_trip=stats.round_trip,
+                mos=round(leg.scores / leg.scored, 2) if leg.scored else None,
             )
         )
 
@@ -101,3 +104,11 @@ class Legs:
         if state is not None and state != leg.dialog:
             leg.dialog = state
             self._publish(facts.LegDialog(leg=leg.id, state=state))
+
+
+def _numeric(host: str) -> str | None:
+    """Return an address without its %interface, None for a name."""
+    try:
+        return str(ipaddress.ip_address(host.partition("%")[0]))
+    except ValueError:
+        return None

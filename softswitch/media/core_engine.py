@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from softswitch.errors import NoSuch, NotPossible
@@ -20,6 +20,7 @@ from softswitch.media.engine import (
     PlayEnded,
     PortClosed,
     PortId,
+    PortStats,
     RecordingId,
     RoomId,
     SourceId,
@@ -27,6 +28,7 @@ from softswitch.media.engine import (
     Track,
 )
 from softswitch.media.formats import OpusSettings
+from softswitch.media.quality import Quality
 from softswitch.mixer import tones
 
 __all__ = ["CoreEngine", "Room"]
@@ -119,6 +121,7 @@ class CoreEngine:
         self._sounds: dict[int, bytes] = {}
         self._spoken: dict[int, tuple[Codec, str, OpusSettings | None]] = {}
         """What each port's coder was made for."""
+        self._quality: dict[int, Quality] = {}
         opus = libopus.find()
         if isinstance(opus, libopus.Library):
             native.use_opus(opus.addresses)
@@ -191,6 +194,7 @@ class CoreEngine:
                 port,
                 remote=session.remote,
                 rtcp_remote=session.rtcp_remote,
+                signaller=session.signaller,
                 codec=CODECS[session.codec],
                 # A hold must not reset the codec: its state runs on through every renegotiation that keeps it.
                 keep=self._spoken.get(port) == spoken,
@@ -237,6 +241,21 @@ class CoreEngine:
         events = bytes(native.DIGITS.index(digit) for digit in digits.upper() if digit in native.DIGITS)
         for start in range(0, len(events), 32):
             room.shard.core.send_digits(port, events[start : start + 32])
+
+    def watch(self, port: PortId, *, levels: bool | None = None, digits: bool | None = None) -> None:
+        asked = dropped = 0
+        for flag, wish in ((native.LEVEL, levels), (native.SOUND, digits)):
+            asked |= flag if wish else 0
+            dropped |= flag if wish is False else 0
+        self._watch(port, asked, dropped)
+
+    def mask(self, port: PortId, masked: bool) -> None:
+        self._watch(port, native.MASK if masked else 0, 0 if masked else native.MASK)
+
+    def _watch(self, port: PortId, asked: int, dropped: int) -> None:
+        room = self._room_of.get(port)
+        if room is not None:
+            room.shard.core.watch(port, asked, dropped)
 
     # Players --------------------------------------------------------------------------------------------------------
 
@@ -310,8 +329,12 @@ class CoreEngine:
                     continue
                 case PlayEnded(source):
                     self._free_player(shard, source)
+                case PortStats():
+                    events.append(self._scored(event))
+                    continue
                 case PortClosed(port):
                     self._spoken.pop(port, None)
+                    self._quality.pop(port, None)
                     shard.ports.give_back(port)
                     shard.open_ports -= 1
                     self._release(port)
@@ -319,6 +342,17 @@ class CoreEngine:
                     pass
             events.append(event)
         return events
+
+    def _scored(self, stats: PortStats) -> PortStats:
+        port = stats.port
+        spoken = self._spoken.get(port)
+        if spoken is None:
+            return stats
+        quality = self._quality.get(port)
+        if quality is None:
+            quality = self._quality[port] = Quality()
+        score = quality.score(stats, spoken[0])
+        return stats if score is None else replace(stats, mos=score)
 
     def _free_player(self, shard: Shard, handle: int) -> None:
         shard.players.give_back(handle)

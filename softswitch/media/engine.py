@@ -22,6 +22,7 @@ __all__ = [
     "File",
     "Gain",
     "Latched",
+    "Levels",
     "Means",
     "MediaEngine",
     "MediaEvent",
@@ -108,6 +109,9 @@ class MediaSession:
     ``PASSTHROUGH`` codec in Hz; those of the others are known. ``parameters`` is
     the codec's fmtp as the peer wrote it: what he would like to be sent.
     ``payload_receive`` is the number that he sends, None if it is ``payload_type`` too.
+    ``signaller`` is the numeric host that the peer's SIP comes from: packets from
+    there, though not from ``remote``, are believed soon; from strangers after two
+    seconds without others.
     ``keys``: digits of the peer are commands to us; they are told, but reach nobody who hears it.
     """
 
@@ -127,6 +131,7 @@ class MediaSession:
     keys: bool = False
     parameters: str = ""
     payload_receive: int | None = None
+    signaller: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,10 +222,26 @@ class RecordingEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Levels:
+    """What the last second of a port's audio was like: ``level`` and ``noise``, its floor, in dBov.
+
+    ``speech`` is the share of the second in which it spoke, ``overlap`` that in which somebody whom it hears spoke too.
+    """
+
+    level: float
+    noise: float
+    speech: float
+    overlap: float
+
+
+@dataclass(frozen=True, slots=True)
 class PortStats:
     """Counters of one port since it was opened; the engine reports them once a second and at close.
 
     ``jitter`` and ``round_trip`` in seconds (RFC 3550 6.4.1), ``round_trip`` None until known.
+    Of the last second alone: ``remote_jitter`` and ``remote_loss`` (a share), from the peer's latest report, None
+    before the first; ``levels``, None where the audio was not decoded; ``mos``, what a listener would say of what
+    came (1 to 4.5, ITU-T G.107), None when nothing came.
     """
 
     port: PortId
@@ -235,6 +256,10 @@ class PortStats:
     jitter: float = 0.0
     round_trip: float | None = None
     remote_lost: int = 0
+    remote_jitter: float | None = None
+    remote_loss: float | None = None
+    levels: Levels | None = None
+    mos: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +311,19 @@ class MediaEngine(Protocol):
         ...
 
     def send_digits(self, port: PortId, digits: str) -> None:
-        """Send RFC 4733 events to the peer, 100 ms each with 50 ms pauses; ignored where not negotiated."""
+        """Press keys, 100 ms each with 60 ms pauses: as RFC 4733 events, or as sound where none were negotiated."""
+        ...
+
+    def watch(self, port: PortId, *, levels: bool | None = None, digits: bool | None = None) -> None:
+        """Have a port that is only passed through decoded for what its sound says; None leaves it as it is.
+
+        ``levels``: ``PortStats.levels`` is there, as it is anyway while the port is mixed or recorded. ``digits``:
+        digits that come as sound are told, and reach listeners that agreed on RFC 4733 events.
+        """
+        ...
+
+    def mask(self, port: PortId, masked: bool) -> None:
+        """Keep all that the port says and presses out of recordings, or let it in again: card numbers are secret."""
         ...
 
     def record(

@@ -57,6 +57,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "LegEnded+rejected 487": ("{who}{on_device} stops ringing", "{who}{on_device}: звонок прекращён"),
     "LegEnded+rejected 488": ("{who}{on_device} has no common codec", "{who}{on_device}: нет общего кодека"),
     "DigitPressed": ("{who} presses {digit}", "{who} нажимает {digit}"),
+    "DigitPressed+hidden": ("{who} presses a key (not told)", "{who} нажимает клавишу (не показана)"),
     "MediaLost": (
         "nothing is heard from {who} for {silent} s (we send to {sent_to})",
         "от {who} нет звука {silent} с (мы отправляем на {sent_to})",
@@ -265,6 +266,8 @@ def _cases(line: Line) -> list[str]:
             if cause == "hung up" and data.get("remote") is False:
                 cause = "local"
             return [f"{kind}+{cause} {data.get('status')}", f"{kind}+{cause}", kind]
+        case "DigitPressed" if data.get("digit") == "":
+            return [f"{kind}+hidden", kind]
         case "OneWayAudio" if data.get("why"):
             return [f"{kind}+{data['why']}", kind]
         case "RecordingFinished" if data.get("repaired") is True:

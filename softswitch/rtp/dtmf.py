@@ -20,6 +20,8 @@ SILENT = 200_000_000
 RECENT = 80_000
 """Samples during which the packets of an ended event may still come."""
 QUEUE = 32
+LONGEST = 40_000
+"""Samples, 5 s: a key that nobody releases, because who pressed it is gone."""
 PAUSE = 3
 """Frames after the first end packet: its two repetitions and a quiet one."""
 ENDS = 3
@@ -177,7 +179,7 @@ class DtmfSender:
         if marker:
             self._sending, self._start, self._duration = True, timestamp, 0
         self._duration += FRAME
-        end = 0 < key.length <= self._duration
+        end = self._duration >= (key.length or LONGEST)
         if end:
             self._sending, self._ended = False, key.event
             self._ends, self._pause = ENDS - 1, PAUSE

@@ -1,9 +1,11 @@
 """Whose media packets are believed, and where ours go.
 
 The address that the peer signalled is believed at once. Any other (a peer
-behind NAT, a wrong SDP) must first prove itself while we are learning: four
-packets in sequence with one SSRC and an agreed payload type, and none of the
-signalled address meanwhile. Then the source is locked. Learning begins again
+behind NAT, a wrong SDP) must first prove itself while we are learning: packets
+in sequence with one SSRC and an agreed payload type, and none of the signalled
+address meanwhile. From the host that signals, or the one it named, four are
+enough; a stranger must keep it up for two seconds, so that who sprays a whole
+range of ports (RTP bleed) proves nothing. Then the source is locked. Learning begins again
 only when a new address is signalled or the peer fell silent. Until a source is
 proven, nothing is sent anywhere but to the signalled address (RTP bleed).
 """
@@ -19,7 +21,10 @@ __all__ = ["Address", "SourcePolicy", "Verdict"]
 Address = tuple[str, int]
 
 PROOF = 4
-"""Packets in sequence that prove a source."""
+"""Packets in sequence that prove a source at a host that signalling has named."""
+
+STRANGER = 100
+"""The same at any other host: two seconds."""
 
 CANDIDATES = 4
 """Sources that may try at the same time; the one that was silent longest gives way."""
@@ -45,6 +50,7 @@ class SourcePolicy:
     def __init__(self) -> None:
         self.signalled: Address | None = None
         self.current: Address | None = None
+        self.signaller: str | None = None
         self._learning = False
         self._candidates: OrderedDict[Address, _Candidate] = OrderedDict()
 
@@ -53,8 +59,12 @@ class SourcePolicy:
         """Where to send: the proven source, else the signalled address; None is nowhere."""
         return self.current or self.signalled
 
-    def signal(self, remote: Address | None) -> bool:
-        """Take the address of an offer or answer; return whether it opened a new learning window."""
+    def signal(self, remote: Address | None, signaller: str | None = None) -> bool:
+        """Take the address of an offer or answer; return whether it opened a new learning window.
+
+        ``signaller`` is the host that the peer's SIP comes from; while it is not known, nobody is a stranger.
+        """
+        self.signaller = signaller
         if remote == self.signalled:
             return False
         self.signalled, self.current = remote, None
@@ -79,7 +89,9 @@ class SourcePolicy:
         in_order = candidate.count and candidate.ssrc == ssrc and candidate.next == sequence
         candidate.count = candidate.count + 1 if in_order else 1
         candidate.ssrc, candidate.next = ssrc, (sequence + 1) % 65_536
-        return self._lock(source) if candidate.count >= PROOF else Verdict.DROP
+        named = self.signaller is None or source[0] == self.signaller
+        named = named or (self.signalled is not None and source[0] == self.signalled[0])
+        return self._lock(source) if candidate.count >= (PROOF if named else STRANGER) else Verdict.DROP
 
     def control(self, source: Address) -> bool:
         """Judge one RTCP packet: it may come from any port of the host that RTP is believed from."""

@@ -83,6 +83,10 @@ class ActionCall:
         self._check()
         return digit
 
+    async def mask(self, masked: bool = True) -> None:
+        """Keep what the caller says and presses out of the recording and the timeline (card numbers), or end that."""
+        self._stage.act(lambda: self._call.mask(masked))
+
     async def dial(self, number: str) -> str:
         """Send the caller on as the dial plan says; return "answered", "busy", "no answer", "declined"..."""
         done = self._expect()

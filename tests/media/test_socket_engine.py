@@ -437,3 +437,42 @@ def test_the_threads_tell_what_they_obtained_and_how_late_they_were(world: World
     lateness = world.engine.lateness()
     assert sum(count for _, count in lateness) >= world.engine.counters()["ticks"] - 1 > 0
     assert lateness[10][0] == pytest.approx(0.001024)
+
+
+def test_who_sprays_the_whole_range_of_ports_is_sent_nothing(world: World) -> None:
+    # RTP bleed (rule M1): one header with counting numbers at every port, before the phones speak and in the midst.
+    a, b, thief = world.peer(), world.peer(), Peer("127.0.0.66")
+    world.peers.append(thief)
+    room = world.engine.open_room()
+    ports = [world.engine.open_port(room, HOST) for _ in range(2)]
+    for port, peer in zip(ports, (a, b), strict=True):
+        world.engine.set_session(port.id, replace(peer.session(), signaller=HOST))
+        world.engine.hear(port.id, {other.id: 1.0 for other in ports if other is not port})
+
+    def spray(rounds: int) -> None:
+        for _ in range(rounds):
+            thief.sequence += 1
+            packet = bytes(Packet(0, thief.sequence % 65_536, thief.sequence * 160, 66, b"\x10" * 160))
+            for port in ports:
+                for number in range(port.local[1] - 10, port.local[1] + 11):
+                    thief.socket.sendto(packet, (HOST, number))
+
+    spray(20)
+    world.latch(a, ports[0])
+    world.latch(b, ports[1])
+    payload = bytes(range(160))
+    for _ in range(10):
+        spray(5)
+        a.send(ports[0], payload)
+        b.send(ports[1], payload)
+    received(a, payload)
+    received(b, payload)
+    heard = set()
+    while (packet := b.receive(0.05)) is not None:
+        heard.add(packet.payload)
+    assert b"\x10" * 160 not in heard
+    assert thief.receive(0.05) is None
+    world.engine.close_port(ports[0].id)
+    closed = world.wait(lambda event: isinstance(event, PortClosed))
+    assert isinstance(closed, PortClosed)
+    assert closed.stats.bad_source > 0

@@ -14,6 +14,7 @@ from softswitch.events import (
     Abandoned,
     CallArrived,
     DeviceReachability,
+    DigitPressed,
     Event,
     LegEnded,
     LegOffered,
@@ -152,6 +153,11 @@ def test_every_way_to_end_has_its_words(cause: str, status: int, remote: bool, s
 def test_sound_that_goes_one_way_only_is_told_with_its_likely_cause(why: str, sent_to: str, said: str) -> None:
     event = OneWayAudio(conversation=C, at=at(9), leg=B, silent=5.0, sent_to=sent_to, why=why)
     assert words([*call()[:4], event])[-1] == said
+
+
+def test_a_key_of_a_masked_party_is_not_told() -> None:
+    event = DigitPressed(conversation=C, at=at(9), leg=B, digit="")
+    assert words([*call()[:4], event])[-1] == "Boris Petrov (102) presses a key (not told)"
 
 
 def test_numbers_stand_in_units_that_people_read() -> None:

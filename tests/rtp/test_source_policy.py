@@ -97,6 +97,31 @@ def test_after_a_timeout_the_same_source_goes_on_silently() -> None:
     assert policy.receive(THIEF, True, 1, 3) is Verdict.DROP
 
 
+def test_the_host_that_signals_proves_itself_by_four_packets_and_a_stranger_by_two_seconds() -> None:
+    policy = SourcePolicy()
+    policy.signal(PHONE, NAT[0])
+    assert [policy.receive(NAT, True, 5, n) for n in range(4)] == [Verdict.DROP] * 3 + [Verdict.LATCHED]
+    policy = SourcePolicy()
+    policy.signal(PHONE, NAT[0])
+    assert [policy.receive(THIEF, True, 5, n) for n in range(100)] == [Verdict.DROP] * 99 + [Verdict.LATCHED]
+
+
+def test_a_stranger_who_keeps_it_up_loses_to_the_signalled_address_whenever_that_comes() -> None:
+    policy = SourcePolicy()
+    policy.signal(PHONE, PHONE[0])
+    for number in range(99):
+        policy.receive(THIEF, True, 5, number)
+    assert policy.receive(PHONE, True, 1, 1) is Verdict.LATCHED
+    assert policy.receive(THIEF, True, 5, 99) is Verdict.DROP
+
+
+def test_another_port_of_the_signalled_host_is_no_stranger() -> None:
+    policy = SourcePolicy()
+    policy.signal(PHONE, NAT[0])
+    told = [policy.receive((PHONE[0], 4002), True, 5, n) for n in range(4)]
+    assert told[-1] is Verdict.LATCHED
+
+
 def test_a_stream_that_the_peer_disabled_is_not_learned() -> None:
     policy = learning()
     policy.signal(None)
@@ -116,9 +141,9 @@ def test_reports_come_from_the_same_host() -> None:
 
 addresses = st.sampled_from([PHONE, NAT, THIEF, *((f"10.0.0.{i}", 5000) for i in range(5))])
 steps = st.one_of(
-    st.tuples(st.just("signal"), st.one_of(st.none(), addresses)),
+    st.tuples(st.just("signal"), st.one_of(st.none(), addresses), st.sampled_from([None, NAT[0], "10.0.0.1"])),
     st.tuples(st.just("relearn")),
-    st.tuples(st.just("run"), addresses, st.integers(0, 1), st.integers(65_530, 65_535), st.integers(1, 5)),
+    st.tuples(st.just("run"), addresses, st.integers(0, 1), st.integers(65_430, 65_535), st.integers(1, 120)),
     st.tuples(st.just("receive"), addresses, st.booleans(), st.integers(0, 1), st.integers(0, 4)),
 )
 
@@ -128,8 +153,8 @@ def test_kernel_and_twin_judge_alike(story: list[tuple[object, ...]]) -> None:
     kernel, twin = kernels.SourcePolicy(), SourcePolicy()
     for what, *arguments in story:
         match what, arguments:
-            case "signal", [remote]:
-                assert kernel.signal(remote) == twin.signal(remote)  # type: ignore[arg-type]
+            case "signal", [remote, signaller]:
+                assert kernel.signal(remote, signaller) == twin.signal(remote, signaller)  # type: ignore[arg-type]
             case "relearn", _:
                 kernel.relearn()
                 twin.relearn()

@@ -98,6 +98,12 @@ class SilentEngine:
         del self.players[source]
         self._events.append(PlayEnded(source))
 
+    def watch(self, port: PortId, *, levels: bool | None = None, digits: bool | None = None) -> None:
+        assert port in self.open_ports
+
+    def mask(self, port: PortId, masked: bool) -> None:
+        assert port in self.open_ports
+
     def send_digits(self, port: PortId, digits: str) -> None:
         assert port in self.open_ports
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from softswitch.events import DigitPressed
+from softswitch.events import DigitPressed, MediaQuality
 from tests.sim import audio
 from tests.sim.network import Link
 from tests.sim.office import VirtualOffice
@@ -167,6 +167,45 @@ def test_a_caller_answered_by_a_program_hears_ringing_until_the_callee_answers()
     assert hears(anna, 880)
     assert deaf_to(anna, 425)
     assert hears(boris, 440)
+
+
+def test_a_masked_caller_presses_keys_that_reach_the_program_and_not_the_timeline():
+    pressed: list[str] = []
+
+    class Clerk:
+        def arrived(self, call: object) -> None:
+            call.answer()  # type: ignore[attr-defined]
+            call.mask(True)  # type: ignore[attr-defined]
+
+        def digit_pressed(self, digit: str) -> None:
+            pressed.append(digit)
+
+        def __getattr__(self, name: str) -> object:
+            return lambda *_: None
+
+    office = VirtualOffice(sound=True)
+    office.control.attend("600", Clerk)  # type: ignore[arg-type]
+    anna = office.phone("101", tone=440)
+    anna.call("600")
+    office.run(1)
+    for digit in "42":
+        anna.press(digit)
+        office.run(0.5)
+    assert pressed == ["4", "2"]
+    assert [event.digit for event in office.told(DigitPressed)] == ["", ""]
+
+
+def test_a_call_tells_what_a_listener_would_say_of_it():
+    office = VirtualOffice(sound=True)
+    anna, boris = office.phone("101", tone=440), office.phone("102", tone=880)
+    anna.call("102")
+    office.run(5)
+    anna.hang_up()
+    office.run(2)
+    assert boris.idle
+    scores = [event.mos for event in office.told(MediaQuality)]
+    assert len(scores) == 2
+    assert all(score is not None and 4.0 < score <= 4.5 for score in scores)
 
 
 def test_music_is_heard_by_the_held_side_alone():
