@@ -71,7 +71,7 @@ class RunningSwitch:
     SIPp takes
     the OPTIONS of ``trunk_keep_alive`` for calls that went wrong, so that they are off unless wanted.
 
-    ``before`` stands before the command line, ("taskset", "-c", "0") for one.
+    ``directors`` may supervise everybody. ``before`` stands before the command line, ("taskset", "-c", "0") for one.
     """
 
     folder: Path
@@ -84,6 +84,7 @@ class RunningSwitch:
     trunk_keep_alive: str = "off"
     rtp: tuple[int, int] = (20000, 29998)
     before: Sequence[str] = ()
+    directors: Sequence[int] = ()
     port: int = 0
     provider_port: int = 0
     process: subprocess.Popen[bytes] | None = None
@@ -203,6 +204,7 @@ class RunningSwitch:
                 f'name = "Person {extension}"',
                 f'password = {{ env = "PASSWORD_{extension}" }}',
                 f'ring = "{self.ring}s"',
+                *(['role = "director"'] if extension in self.directors else []),
             ]
         lines += [
             "[trunks.provider]",
