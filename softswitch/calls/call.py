@@ -306,7 +306,7 @@ class Call:
         self.hearing.connect(self.sides)
         self._silence.listen_again()
         if wanted(self.office, self.sides):
-            recording = self._recording.start(self.id, self.office.recordings, self._room, self.sides)
+            recording = self._recording.start(self.id, self.office, self._room, self.sides)
             if recording is not None:
                 self._desk.owns_recording(self, recording)
         for other in self.outgoing:

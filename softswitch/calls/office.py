@@ -23,6 +23,7 @@ MediaAddress = Callable[[str], tuple[str, str]]
 class Office:
     """``record_all``: record each answered conversation unless a person says otherwise.
 
+    ``whisper_track``: recordings have a third channel, for what supervisors and prompters say.
     ``media_timeout``: seconds without a packet after which a call is ended.
     ``music``: what a held party hears. ``language`` is that of displays.
     ``codes`` are what people dial to supervise, ``keys`` what they press while they do.
@@ -35,6 +36,7 @@ class Office:
     codecs: tuple[Codec, ...]
     recordings: Path
     record_all: bool = True
+    whisper_track: bool = False
     media_timeout: float = 60.0
     music: File | Tone = Tone((300.0,), level=-24.0)
     language: Literal["en", "ru"] = "en"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from softswitch.calls.desk import Desk
 from softswitch.calls.leg import Leg
@@ -17,17 +16,18 @@ from softswitch.mixer.roles import TRACKS
 __all__ = ["ConversationRecording", "tracks", "wanted"]
 
 
-def tracks(legs: Iterable[Leg]) -> dict[Track, list[SourceId]]:
+def tracks(legs: Iterable[Leg], *, whisper: bool) -> dict[Track, list[SourceId]]:
     """Return what of these is recorded on which track; between colleagues the caller is left, as a customer is.
 
-    What an engine has no track for is not recorded.
+    Without a ``whisper`` track what supervisors say is not recorded.
     """
     taps: dict[Track, list[SourceId]] = {Track.LEFT: [], Track.RIGHT: []}
-    known = {str(track): track for track in Track}
+    if whisper:
+        taps[Track.WHISPER] = []
     for leg in legs:
-        track = known.get(TRACKS.get(leg.role, ""))
-        if track is not None and leg.media is not None:
-            taps.setdefault(track, []).append(leg.media.port)
+        track = TRACKS.get(leg.role)
+        if track is not None and leg.media is not None and Track(track) in taps:
+            taps[Track(track)].append(leg.media.port)
     return taps
 
 
@@ -46,7 +46,7 @@ class ConversationRecording:
     def __init__(self, desk: Desk, publish: Callable[[Event], None]) -> None:
         self._desk, self._publish = desk, publish
         self._id: RecordingId | None = None
-        self._running = False
+        self._running = self._whisper = False
         self.path = ""
 
     @property
@@ -55,23 +55,24 @@ class ConversationRecording:
         return self._id is not None
 
     def start(
-        self, conversation: ConversationId, folder: Path, room: RoomId, talkers: Iterable[Leg]
+        self, conversation: ConversationId, office: Office, room: RoomId, talkers: Iterable[Leg]
     ) -> RecordingId | None:
         """Record what each of the two says; a failure to begin is told, and the call goes on."""
         self.path = f"{self._desk.utc():%Y-%m-%d}/{conversation}.wav"
         try:
-            self._id = self._desk.engine.record(room, tracks(talkers), folder / self.path)
+            taps = tracks(talkers, whisper=office.whisper_track)
+            self._id = self._desk.engine.record(room, taps, office.recordings / self.path)
         except NotPossible as error:
             self._publish(RecordingFailed(path=self.path, error=str(error)))
             return None
-        self._running = True
+        self._running, self._whisper = True, office.whisper_track
         self._publish(RecordingStarted(path=self.path))
         return self._id
 
     def follow(self, legs: Iterable[Leg]) -> None:
         """Record these from now on, in the same file."""
         if self._id is not None and self._running:
-            self._desk.engine.retrack(self._id, tracks(legs))
+            self._desk.engine.retrack(self._id, tracks(legs, whisper=self._whisper))
 
     def stop(self) -> None:
         """Finish the file; ``ended`` follows. Harmless when nothing runs."""

@@ -74,6 +74,7 @@ class Builder:
                 what=tables.recording.what,
                 folder=switch.data / tables.recording.folder,
                 keep=tables.recording.keep,
+                whisper_track=tables.recording.whisper_track,
             ),
             directory=self._directory(switch.domain, secrets),
             plan=self._plan(tables.switch),

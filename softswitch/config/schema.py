@@ -127,6 +127,11 @@ class RecordingTable(Table):
 
     what: kinds.What = Field("all", description='"all" conversations or "none"; a person may differ.')
     folder: kinds.FilePath = Field("recordings", description="Where files go; relative to the data folder.")
+    whisper_track: bool = Field(
+        False,
+        description="Give each file a third channel with what supervisors and prompters say; without it that is not "
+        "recorded. Files become half as large again.",
+    )
     keep: kinds.Keep = Field(
         None,
         description='How long files stay after their end, as "180d"; then they are deleted, within an hour. '

@@ -100,6 +100,7 @@ class RecordingOptions:
     what: Literal["all", "none"]
     folder: Path
     keep: float | None
+    whisper_track: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

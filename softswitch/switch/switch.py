@@ -431,6 +431,7 @@ class Switch:
             plan=settings.plan,
             codecs=speakable(settings.rtp.codecs),
             recordings=settings.recording.folder,
+            whisper_track=settings.recording.whisper_track,
             record_all=settings.recording.what == "all",
             media_timeout=settings.rtp.timeout,
             music=File(settings.switch.music or self._music, loop=True),

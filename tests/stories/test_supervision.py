@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import wave
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from softswitch.calls.modes import Mode
 from softswitch.events import SupervisionChanged, SupervisionEnded, SupervisionRefused, SupervisionStarted, TakenOver
+from tests.sim import audio
+from tests.sim.test_sound import recording_in
 from tests.stories.centre import (
     CUSTOMER,
     EMPLOYEE,
@@ -378,9 +382,6 @@ def test_every_start_change_and_end_is_an_event_with_who_and_whom():
 def test_the_recording_has_the_customer_left_and_the_employee_right_and_nobody_else_on_either(
     tmp_path: Path, mode: Mode
 ):
-    from tests.sim import audio
-    from tests.sim.test_sound import recording_in
-
     office = Centre(recordings=tmp_path)
     office.converse()
     office.supervise(mode)
@@ -395,9 +396,6 @@ def test_the_recording_has_the_customer_left_and_the_employee_right_and_nobody_e
 
 
 def test_after_taking_over_one_file_goes_on_with_the_head_on_the_employees_track(tmp_path: Path):
-    from tests.sim import audio
-    from tests.sim.test_sound import recording_in
-
     office = Centre(recordings=tmp_path)
     office.converse()
     office.supervise(Mode.WHISPER)
@@ -477,3 +475,24 @@ def test_keys_by_info_change_the_mode_where_a_telephone_sends_nothing_while_it_l
     office.run(0.6)
     as_the_table_says(office, Mode.WHISPER)
     assert office.anna.digits_heard == office.customer.digits_heard == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_a_supervisor_says_is_on_a_third_track_of_its_own_where_the_office_wants_it(tmp_path: Path, mode: Mode):
+    office = Centre(recordings=tmp_path)
+    office.reload(whisper_track=True)
+    office.converse()
+    office.supervise(mode)
+    office.run(3)
+    office.customer.hang_up()
+    office.run(6)
+    (path,) = tmp_path.rglob("*.wav")
+    with wave.open(str(path)) as file:
+        assert file.getnchannels() == 3
+        sound = np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 3)
+    late = sound[-8000:-800]
+    for track, frequency in enumerate((CUSTOMER, EMPLOYEE, SUPERVISOR)):
+        said = track < 2 or mode is not Mode.LISTEN
+        level = audio.level_of(late[:, track], frequency)
+        assert abs(level + 16) <= 3 if said else level <= -76
+        assert all(audio.level_of(late[:, other], frequency) <= -76 for other in range(3) if other != track)
