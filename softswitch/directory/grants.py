@@ -7,7 +7,7 @@ first, so that what was revoked stays so after a restart. Belongs to one loop.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -108,6 +108,22 @@ class Grants:
         self._by_digest = {digest: one for digest, one in self._by_digest.items() if one.id not in wanted}
         for changed in self._watchers:
             changed()
+
+    async def forget_strangers(self, people: Container[str]) -> list[Grant]:
+        """Delete what belongs to nobody of ``people``, and return the grants among it.
+
+        An extension is given to the next employee one day, who must not inherit what opened the API to the one before.
+        """
+        gone = [one for one in self._by_digest.values() if one.person not in people]
+        strangers = {one for one in self._passwords if one not in people}
+        if strangers:
+            table = schema.web_passwords
+            async with self._database.writing() as connection:
+                await connection.execute(delete(table).where(table.c.person.in_(strangers)))
+            self._passwords = {one: kept for one, kept in self._passwords.items() if one not in strangers}
+        if gone:
+            await self.revoke(*gone)
+        return gone
 
     # Passwords -------------------------------------------------------------------------------------------------------
 

@@ -73,6 +73,19 @@ class Login:
             await self.grants.load(self._clock.utc())
         except (SQLAlchemyError, OSError) as error:
             raise NotNow("the database is away: nobody can log in") from error
+        await self.forget_strangers()
+
+    async def forget_strangers(self) -> None:
+        """End everything of people who are no longer in the directory. Raises NotNow."""
+        if not self.grants.loaded:
+            return  # what is read later is looked through then
+        try:
+            gone = await self.grants.forget_strangers(self._directory().people)
+        except (SQLAlchemyError, OSError) as error:
+            raise NotNow("the database is away") from error
+        for one in gone:
+            if one.kind == "token":
+                self._publish(facts.TokenRevoked(person=one.person, name=one.name, by="configuration"))
 
     def grant(self, token: str) -> Grant | None:
         """Return the valid grant that a token opens, of a person who is in the directory."""

@@ -6,6 +6,7 @@ complete right after a crash too, before any restart.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
@@ -24,7 +25,7 @@ from softswitch.records.journey import Line, journey
 from softswitch.records.search import Search, conditions, fits
 from softswitch.store.database import Database
 from softswitch.store.schema import conversations, events
-from softswitch.store.segment import read_spool
+from softswitch.store.segment import SpoolReader
 
 __all__ = ["Records"]
 
@@ -34,7 +35,9 @@ class Records:
 
     def __init__(self, database: Database, spool: Path | None = None) -> None:
         """``spool`` is the folder of the spool, None to see only what the database has."""
-        self._database, self._spool = database, spool
+        self._database = database
+        self._spool = None if spool is None else SpoolReader(spool)
+        self._reading_spool = asyncio.Lock()
 
     @classmethod
     def open(cls, data: Path, url: str | None = None) -> Records:
@@ -171,15 +174,27 @@ class Records:
         """Return the records that only the spool has."""
         if self._spool is None:
             return []
-        async with _reading(self._database) as connection:
-            through: dict[str, int] = {}
-            if connection is not None:
-                last = select(events.c.node, func.max(events.c.seq)).group_by(events.c.node)
-                through = {row[0]: row[1] for row in await connection.execute(last)}
-        # The numbers of a spool are those of its one node, of which the name stands in its records only.
-        after = min(through.values(), default=0)
-        tail = [record for _, body in read_spool(self._spool, after) if (record := decode(body)) is not None]
+        async with self._reading_spool:
+            through = await self._through()
+            # The numbers of a spool are those of its one node, of which the name stands in its records only.
+            after = min(through.values(), default=0)
+            # A file of it is parsed in some tenths of a second, which the calls of this loop must not wait for.
+            found = await asyncio.to_thread(self._spool.after, after)
+        tail = [record for _, body in found if (record := decode(body)) is not None]
         return [record for record in tail if record.seq > through.get(record.node, 0)]
+
+    async def _through(self) -> dict[str, int]:
+        """Return the last number that the database has of each node, without looking at the rest of its events."""
+        through: dict[str, int] = {}
+        async with _reading(self._database) as connection:
+            if connection is not None:
+                node = (await connection.execute(select(func.min(events.c.node)))).scalar()
+                while node is not None:
+                    last = select(func.max(events.c.seq)).where(events.c.node == node)
+                    through[node] = (await connection.execute(last)).scalar() or 0
+                    following = select(func.min(events.c.node)).where(events.c.node > node)
+                    node = (await connection.execute(following)).scalar()
+        return through
 
     async def _folds(
         self, connection: AsyncConnection | None, names: set[ConversationId], tail: Iterable[Record]

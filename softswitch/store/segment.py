@@ -16,7 +16,7 @@ from pathlib import Path
 from softswitch.store.files import DiskFiles, Files
 from softswitch.store.frame import HEADER, MAX_PAYLOAD, Record, records
 
-__all__ = ["Segment", "read_records", "read_spool", "segment_path", "segments"]
+__all__ = ["Segment", "SpoolReader", "read_records", "read_spool", "segment_path", "segments"]
 
 _SUFFIX = ".journal"
 _WINDOW = 2 * (MAX_PAYLOAD + HEADER.size)  # bytes read at a time; holds at least one whole record
@@ -78,3 +78,39 @@ def read_spool(folder: Path, after: int = 0, files: Files | None = None) -> list
             last = found[-1][0] if found else after
             found += [(record.number, record.payload) for record in read_records(files, segment.path, last)]
     return found
+
+
+class SpoolReader:
+    """Reads a spool that grows, as ``read_spool`` does, but each byte once: for whoever asks again and again."""
+
+    def __init__(self, folder: Path, files: Files | None = None) -> None:
+        self._folder, self._files = folder, files or DiskFiles()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._places: dict[Path, tuple[int, int]] = {}
+        self._records: list[tuple[int, bytes]] = []
+        self._floor = self._newest = 0
+
+    def after(self, number: int) -> list[tuple[int, bytes]]:
+        """Return every record behind ``number``, which grows from call to call; where it does not, all is read anew."""
+        if number < self._floor:
+            self._forget()
+        self._floor = number
+        self._records = [record for record in self._records if record[0] > number]
+        with contextlib.suppress(OSError):
+            self._read(number)
+        return list(self._records)
+
+    def _read(self, number: int) -> None:
+        listed = segments(self._files, self._folder)
+        self._places = {one.path: self._places[one.path] for one in listed if one.path in self._places}
+        for index, segment in enumerate(listed):
+            if index + 1 < len(listed) and listed[index + 1].first <= number + 1:
+                continue
+            offset, last = self._places.get(segment.path, (0, 0))
+            for record in read_records(self._files, segment.path, last, offset):
+                self._places[segment.path] = record.end, record.number
+                if record.number > max(self._newest, number):
+                    self._records.append((record.number, record.payload))
+                self._newest = max(self._newest, record.number)

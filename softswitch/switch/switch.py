@@ -27,7 +27,7 @@ from softswitch.config import ConfigError, Settings, diff, load
 from softswitch.config.load import Loaded
 from softswitch.config.settings import Language
 from softswitch.directory.grants import Grants
-from softswitch.directory.login import Login
+from softswitch.directory.login import Login, NotNow
 from softswitch.errors import NoSuch, NotPossible
 from softswitch.events import Event
 from softswitch.ids import ConversationId, Ids, NodeId
@@ -87,6 +87,9 @@ STOP_POLL = 0.02
 OVERLOADED = "more calls come than can be set up: new ones are answered 503"
 CALM = 10.0
 """Seconds without a refused call after which an overload is over."""
+
+LOGIN_BUSY = 10.0
+"""Seconds that a login waits for the database while the journal writes into it."""
 
 LET_GO = 1.0
 """Seconds that a cancelled action has to clean up; one that does not heed is left behind."""
@@ -273,6 +276,10 @@ class Switch:
     async def _after_reload(self) -> None:
         """What of a new configuration needs the disk or the network."""
         await self._directory.resolve()
+        try:
+            await self.login.forget_strangers()
+        except NotNow:
+            self._log.warning("logins of people who left are kept until the next start")
         await self._load_music()
 
     # Stage: what actions need ----------------------------------------------------------------------------------------
@@ -442,7 +449,7 @@ class Switch:
         )
 
     def _prepare_login(self, undo: contextlib.AsyncExitStack) -> None:
-        database = Database(self.settings.switch.database)
+        database = Database(self.settings.switch.database, busy=LOGIN_BUSY)
         undo.push_async_callback(database.close)
         self.login = Login(
             Grants(database, self._ids),

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from softswitch.clock import VirtualClock
 from softswitch.errors import NoSuch
+from softswitch.ids import NodeId
+from softswitch.records.journal import Journal
 from softswitch.records.query import Records
+from softswitch.store.segment import SpoolReader, read_spool
 from tests.records.office import Office
 from tests.records.story import at, call
 
@@ -129,3 +133,16 @@ async def test_the_timeline_has_a_line_for_each_event_that_a_person_would_tell(t
     assert [line.kind for line in lines] == [type(event).__name__ for event in call() if "Dialog" not in str(event)]
     await records.close()
     await office.stop()
+
+
+async def test_a_spool_that_is_read_again_and_again_is_read_as_a_whole_each_time(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, node=NodeId("n"), clock=VirtualClock())
+    await journal.recover()
+    folder = tmp_path / "journal"
+    reader = SpoolReader(folder)
+    for round_ in range(12):
+        for event in call(f"c{round_}", start=round_ * 100.0):
+            journal.append(event)
+        for after in (0, round_ * 15, round_ * 15 + 7, 10**9, 3):
+            assert reader.after(after) == read_spool(folder, after)
+    await journal.close()
