@@ -15,9 +15,10 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from softswitch.ids import Ids
-from softswitch.media import kernels, playout_kernels
+from softswitch.media import kernels, libopus, playout_kernels
 from softswitch.media.engine import Codec, MediaSession, OpenPort
 from softswitch.media.virtual_engine import VirtualEngine
+from softswitch.mixer.resample import RATES, tail_of
 from softswitch.rtp.packet import Packet
 
 FRAMES = 50
@@ -34,6 +35,51 @@ def test_encode_fifty_frames(benchmark: BenchmarkFixture, law: int) -> None:
 @pytest.mark.parametrize("law", [0, 1], ids=["PCMU", "PCMA"])
 def test_decode_fifty_frames(benchmark: BenchmarkFixture, law: int) -> None:
     assert len(benchmark(kernels.decode, law, CODES)) == 320 * FRAMES
+
+
+CODECS = {"PCMU": 0, "PCMA": 1, "G722": 2, "L16/16000": 4, "opus": 6}
+"""By their numbers in ``ext/codec.h``."""
+
+
+def codec(name: str) -> kernels.Codec:
+    opus = libopus.find()
+    if isinstance(opus, libopus.Library):
+        kernels.use_opus(opus.addresses)
+    elif name == "opus":
+        pytest.skip(opus.reason)
+    return kernels.Codec(CODECS[name])
+
+
+def speech(rate: int) -> bytes:
+    """One 20 ms frame of a buzz with two formants."""
+    at = np.arange(rate // 50) / rate
+    sound = sum(np.sin(2 * np.pi * 125 * h * at) / (1 + abs(125 * h - 600) / 200) for h in range(1, 30))
+    return (sound / np.abs(sound).max() * 8000).astype("<i2").tobytes()
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_encode_a_frame(benchmark: BenchmarkFixture, name: str) -> None:
+    coder = codec(name)
+    assert benchmark(coder.encode, speech(coder.rate))
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_decode_a_frame(benchmark: BenchmarkFixture, name: str) -> None:
+    coder = codec(name)
+    payload = coder.encode(speech(coder.rate))
+    assert len(benchmark(coder.decode, payload)) == 2 * coder.frame
+
+
+@pytest.mark.parametrize(("source", "target"), [(a, b) for a in RATES for b in RATES if a != b])
+def test_resample_a_frame(benchmark: BenchmarkFixture, source: int, target: int) -> None:
+    tail = bytes(2 * tail_of(source))
+    assert len(benchmark(kernels.resample, source, target, tail, speech(source))) == target // 50 * 2
+
+
+def test_comfort_noise_of_a_frame(benchmark: BenchmarkFixture) -> None:
+    noise = kernels.ComfortNoise(1)
+    noise.take(bytes([50, 90, 140, 120]))
+    assert len(benchmark(noise.make, 160)) == 320
 
 
 def test_mix_fifty_frames_of_two_sources(benchmark: BenchmarkFixture) -> None:

@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "cn.h"
 #include "g711.h"
 #include "g722.h"
 #include "l16.h"
@@ -102,6 +103,9 @@ static inline int codec_open(int which, void *state) {
     return codec_speaks(which);
 }
 
-static void codec_setup(void) { g711_setup(); }
+static void codec_setup(void) {
+    g711_setup();
+    cn_setup();
+}
 
 #endif

@@ -29,6 +29,12 @@ cdef extern from "core.h" nogil:
     int codec_speaks(int which)
     size_t codec_size(int which)
     int codec_open(int which, void *state)
+    ctypedef struct cn_state:
+        pass
+    void cn_open(cn_state *c, uint32_t seed)
+    int cn_take(cn_state *c, const uint8_t *payload, int length)
+    void cn_make(cn_state *c, int16_t *pcm, int n)
+    int cn_write(uint8_t *payload, const int16_t *pcm, int n)
     int c_resample "resample"(int source, int target, const int16_t *tail, const int16_t *pcm, int n, int16_t *out)
 
     void g711_encode(int law, const int16_t *pcm, uint8_t *out, int n)
@@ -215,6 +221,27 @@ cdef class Codec:
 
     def lasts(self, bytes payload):
         return codecs[self.which].lasts(<const uint8_t *><const char *>payload, len(payload))
+
+
+cdef class ComfortNoise:
+    cdef cn_state _c
+
+    def __cinit__(self, uint32_t seed):
+        cn_open(&self._c, seed)
+
+    def take(self, bytes payload):
+        return bool(cn_take(&self._c, <const uint8_t *><const char *>payload, len(payload)))
+
+    def make(self, int samples):
+        out = PyBytes_FromStringAndSize(NULL, samples * 2)
+        cn_make(&self._c, <int16_t *><char *>out, samples)
+        return out
+
+
+def noise_payload(bytes pcm):
+    cdef uint8_t payload[1]
+    length = cn_write(payload, <const int16_t *><const char *>pcm, len(pcm) // 2)
+    return PyBytes_FromStringAndSize(<char *>payload, length)
 
 
 def resample(int source, int target, bytes tail, bytes pcm):
