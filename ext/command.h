@@ -159,7 +159,8 @@ static inline void command_play(core *c, const command *m) {
     p->pcm = m->play.pcm;
     p->samples = m->play.samples;
     p->repeats = m->play.repeats;
-    p->at = p->played = 0;
+    p->at = m->play.at < m->play.samples ? m->play.at : 0;
+    p->played = 0;
     p->source.rate = (uint8_t)rate_of(m->play.hertz);
     p->source.clock = rate_hertz[p->source.rate];
     list_add(&c->slot_players[p->source.slot], index, &p->source.next, &p->source.previous);

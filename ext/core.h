@@ -114,7 +114,7 @@ typedef struct {
         struct {
             const int16_t *pcm;
             uint32_t samples, repeats; /* 0 repeats: for ever */
-            uint32_t hertz;
+            uint32_t hertz, at; /* `at`: the sample to begin with */
         } play;
         struct {
             uint8_t tracks;

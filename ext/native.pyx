@@ -56,7 +56,7 @@ cdef extern from "socket_loop.h" nogil:
 
     ctypedef struct command_play:
         const int16_t *pcm
-        uint32_t samples, repeats, hertz
+        uint32_t samples, repeats, hertz, at
 
     ctypedef struct command_record:
         uint8_t tracks
@@ -110,8 +110,12 @@ cdef extern from "socket_loop.h" nogil:
     ctypedef struct port:
         uint8_t wire, connected
 
+    ctypedef struct source:
+        uint32_t generation
+
     ctypedef struct player:
-        pass
+        source source
+        uint32_t at
 
     ctypedef struct recording:
         pass
@@ -128,6 +132,7 @@ cdef extern from "socket_loop.h" nogil:
 
     ctypedef struct core:
         port *ports
+        player *players
         block *blocks
         datagram *out
         uint32_t out_used, out_count, rewire_used, live, free_count, wake, port_count
@@ -372,14 +377,19 @@ cdef class Core:
         assert len(row) <= CORE_ROW
         self._submit(m, self._items(m, COMMAND_ROW, handle, 0, row))
 
-    def play(self, uint64_t handle, uint32_t slot, bytes pcm, uint32_t repeats, uint32_t hertz):
+    def play(self, uint64_t handle, uint32_t slot, bytes pcm, uint32_t repeats, uint32_t hertz, uint32_t at):
         """``pcm`` must be kept alive until the player has ended; ``repeats`` 0 is for ever; ``hertz`` 8, 16 or 48 k."""
         cdef command m
         memset(&m, 0, sizeof(m))
         m.kind, m.slot, m.handle = COMMAND_PLAY, slot, handle
         m.play.pcm = <const int16_t *><const char *>pcm
-        m.play.samples, m.play.repeats, m.play.hertz = len(pcm) // 2, repeats, hertz
+        m.play.samples, m.play.repeats, m.play.hertz, m.play.at = len(pcm) // 2, repeats, hertz, at
         self._submit(&m, 1)
+
+    def position(self, uint64_t handle):
+        """The sample that a player has come to, None if it is not there (yet); a moment old at worst."""
+        cdef player *p = &self._core.players[handle & 0xfffff]
+        return p.at if p.source.generation == (handle >> 20 & 0xffffff) else None
 
     def send_digits(self, uint64_t handle, bytes events):
         cdef command m

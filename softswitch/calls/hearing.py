@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from softswitch.calls.leg import Leg
 from softswitch.errors import NotPossible
@@ -32,6 +33,7 @@ class Hearing:
         """``own`` is told of each player that starts, ``disown`` of each that is stopped."""
         self.player: SourceId | None = None
         self._engine, self._room, self._music = engine, room, music
+        self._heard, self._plays_music = 0.0, False
         self._own, self._disown = own, disown
         self._sides: tuple[Leg, ...] = ()
         self._visitors: list[Leg] = []
@@ -59,7 +61,7 @@ class Hearing:
         waiting = {leg for leg in self._sides if leg.waits}
         if (holding or waiting) and self.player is None:
             with suppress(NotPossible):  # Silence on hold is bad, but no reason to lose the call.
-                self._start(self._music)
+                self._start_music()
         held = music(members, holding=holding, waiting=waiting)
         for listener, row in rows(members, holding=holding, waiting=waiting).items():
             heard: dict[SourceId, float] = {leg.port: gain * listener.volume for leg, gain in row.items()}
@@ -109,6 +111,8 @@ class Hearing:
             self._engine.hear(self._alone.port, {})
             self._alone = None
         if self.player is not None:
+            if self._plays_music:
+                self._heard = self._engine.position(self.player)
             self._engine.stop(self.player)
             self._disown(self.player)
             self.player = None
@@ -124,6 +128,13 @@ class Hearing:
         self.stop()
         return alone is not None
 
+    def _start_music(self) -> None:
+        """Who is held again hears how the music goes on, not its first bars once more."""
+        again = self._music
+        self._start(replace(again, start=self._heard) if isinstance(again, File) else again)
+        self._plays_music = True
+
     def _start(self, source: Tone | File) -> None:
         self.player = self._engine.play(self._room, source)
+        self._plays_music = False
         self._own(self.player)

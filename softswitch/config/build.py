@@ -103,7 +103,7 @@ class Builder:
             return None
         data = (self._base / table.data).absolute()
         music = None if table.music is None else self._base / table.music
-        if music is not None and not music.is_file():
+        if music is not None and not music.is_file() and not music.is_dir():
             self._to.add(("switch", "music"), "no_sound", name=table.music)
         return SwitchOptions(
             name=table.name,

@@ -71,7 +71,8 @@ class SwitchTable(Table):
         description='"sqlite" keeps one file in the data folder. A PostgreSQL URL may come from `{ env = "NAME" }`.',
     )
     music: kinds.FilePath | None = Field(
-        None, description="Sound file that a held party hears; without it a quiet melody of our own."
+        None,
+        description="Sound file, or a folder of them, for who is held; without it a quiet melody of our own.",
     )
 
 

@@ -115,7 +115,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "secret_empty": ("{name} has no password in its first line", "в первой строке {name} нет пароля"),
     "secret_control": ("the password has control characters", "в пароле есть управляющие символы"),
     "generate_trunk": ("a provider's password cannot be generated", "пароль провайдера нельзя придумать"),
-    "no_sound": ("there is no file {name}", "нет файла {name}"),
+    "no_sound": ("there is no file or folder {name}", "нет файла или папки {name}"),
     # Warnings.
     "literal": ("the password is written in the file itself", "пароль записан прямо в файле"),
     "readable": ("{name} can be read by every user of this machine", "{name} может прочесть любой на этой машине"),

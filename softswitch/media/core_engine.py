@@ -260,13 +260,14 @@ class CoreEngine:
     # Players --------------------------------------------------------------------------------------------------------
 
     def play(self, room: RoomId, source: Tone | File) -> SourceId:
-        found = self._room(room)
+        found, at = self._room(room), 0
         match source:
             case Tone():
                 pcm, hertz = tones.render(source.frequencies, source.level, source.cadence), 8000
                 repeats = source.repeat if source.cadence and source.repeat is not None else 0
             case File():
                 pcm, repeats, hertz = sounds.load(source.path), 0 if source.loop else 1, sounds.RATE
+                at = round(max(0.0, source.start) * hertz) % (len(pcm) // 2)
         handle = found.shard.players.take()
         if handle is None:
             raise NotPossible("the media core has no player left")
@@ -274,8 +275,13 @@ class CoreEngine:
         self._sounds[handle] = pcm
         found.players.add(handle)
         self._room_of[handle] = found
-        found.shard.core.play(handle, found.slot, pcm, repeats, hertz)
+        found.shard.core.play(handle, found.slot, pcm, repeats, hertz, at)
         return SourceId(handle)
+
+    def position(self, source: SourceId) -> float:
+        room = self._room_of.get(source)
+        at = None if room is None else room.shard.core.position(source)
+        return (at or 0) / sounds.RATE
 
     def stop(self, source: SourceId) -> None:
         room = self._room_of.get(source)

@@ -158,10 +158,15 @@ class Tone:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A sound file, decoded once to 8 kHz mono and shared by all who play it."""
+    """A sound file, or a folder whose sound files are played by name, one after another.
+
+    It is decoded once to 8 kHz mono and shared by all who play it. ``start``, in seconds, is where to begin;
+    a loop comes round to its very beginning.
+    """
 
     path: Path
     loop: bool = False
+    start: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +309,10 @@ class MediaEngine(Protocol):
 
     def play(self, room: RoomId, source: Tone | File) -> SourceId:
         """Start a player; whoever has it in the row hears it. ``NotPossible`` when the file cannot be decoded."""
+        ...
+
+    def position(self, source: SourceId) -> float:
+        """Return how many seconds into its sound a player is: where to ``start`` when it is to go on later."""
         ...
 
     def stop(self, source: SourceId) -> None:

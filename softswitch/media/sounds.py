@@ -16,7 +16,7 @@ from softswitch.errors import NotPossible
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["RATE", "default_music", "load"]
+__all__ = ["RATE", "default_music", "load", "pieces_of"]
 
 RATE = 8000
 """Hz."""
@@ -30,6 +30,12 @@ CACHED = 256
 CONTAINERS = "wav,w64,aiff,au,flac,ogg,mp3,aac,mov,matroska,caf,amr,gsm,g722"
 """Files that hold sound themselves. Playlists are left out: they make the decoder open other files and addresses."""
 
+SUFFIXES = frozenset(
+    f".{name}"
+    for name in ("wav", "w64", "aif", "aiff", "au", "flac", "ogg", "oga", "opus", "mp3", "aac", "m4a", "mka", "caf")
+)
+"""Of a folder's files those that are played."""
+
 MUSIC_LEVEL = -20.0
 """dBov, RMS; 0 dBov is a full-scale square wave (ITU-T G.100.1)."""
 
@@ -37,14 +43,38 @@ MUSIC_LEVEL = -20.0
 def load(path: Path) -> bytes:
     """Return the samples of a sound file in any container and codec that the decoder knows, mixed to one channel.
 
-    The file is decoded once, and again when it has changed. Raises
-    ``NotPossible``, which says what is wrong with the file.
+    Of a folder: of all its sound files by name, one after another. What was
+    decoded is kept until it changes. Raises ``NotPossible``, which says what is
+    wrong with the file.
     """
     try:
+        if path.is_dir():
+            return _joined(path, tuple(_key(file) for file in pieces_of(path)))
         status = path.stat()
     except (OSError, ValueError) as error:
         raise NotPossible(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     return _decoded(path, status.st_mtime_ns, status.st_size)
+
+
+def pieces_of(folder: Path) -> list[Path]:
+    """Return the sound files of a folder, known by their suffix, in the order of their names. Raises OSError."""
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+
+
+def _key(file: Path) -> tuple[Path, int, int]:
+    status = file.stat()
+    return file, status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=8)
+def _joined(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> bytes:
+    if not files:
+        raise NotPossible(f"{folder}: no sound file in this folder")
+    # The pieces are not kept apart: an hour of music need not be in memory twice.
+    joined = b"".join(_decoded.__wrapped__(*key) for key in files)
+    if len(joined) > MAX_DURATION * RATE * 2:
+        raise NotPossible(f"{folder}: longer than {MAX_DURATION / 60:.0f} minutes together")
+    return joined
 
 
 @lru_cache(maxsize=CACHED)

@@ -206,7 +206,7 @@ def test_a_database_may_come_from_the_environment(tmp_path: Path) -> None:
 
 def test_music_must_be_a_file(tmp_path: Path) -> None:
     text = SWITCH + 'music = "calm.wav"\n' + ANNA
-    assert complaints(tmp_path, text) == ["4:9 switch.music: there is no file calm.wav"]
+    assert complaints(tmp_path, text) == ["4:9 switch.music: there is no file or folder calm.wav"]
     (tmp_path / "calm.wav").write_bytes(b"RIFF")
     assert settings(tmp_path, text).switch.music == tmp_path / "calm.wav"
 

@@ -67,6 +67,49 @@ def test_music_goes_round_without_a_seam(tmp_path: Path) -> None:
     assert np.abs(np.diff(a.heard(2.0).astype(int))).max() < 8000 * 2 * np.pi * 400 / 8000 + 600
 
 
+def test_a_folder_is_played_by_name_and_comes_round_to_its_first_file(tmp_path: Path) -> None:
+    sound(tmp_path / "2 low.wav", 0.4, 400.0)
+    sound(tmp_path / "1 high.wav", 0.4, 1000.0)
+    (tmp_path / "read me.txt").write_text("no sound")
+    room = Room()
+    a = room.phone()
+    player = room.engine.play(room.room, File(tmp_path, loop=True))
+    room.engine.hear(a.port, {player: 1.0})
+    room.run(1.12)
+    heard = a.heard(1.1)
+    assert level(heard[800:2800], 1000.0) > -3
+    assert level(heard[800:2800], 400.0) < -30
+    assert level(heard[4000:6000], 400.0) > -3
+    assert level(heard[7200:8600], 1000.0) > -3
+
+
+def test_music_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    sound(tmp_path / "1.wav", 0.5, 1000.0)
+    sound(tmp_path / "2.wav", 0.5, 400.0)
+    room = Room()
+    a = room.phone()
+    first = room.engine.play(room.room, File(tmp_path, loop=True))
+    room.engine.hear(a.port, {first: 1.0})
+    room.run(0.6)
+    at = room.engine.position(first)
+    assert at == pytest.approx(0.6, abs=0.03)
+    room.engine.stop(first)
+    again = room.engine.play(room.room, File(tmp_path, loop=True, start=at))
+    room.engine.hear(a.port, {again: 1.0})
+    a.forget()
+    room.run(0.3)
+    assert level(a.heard(0.2), 400.0) > -3
+    assert room.engine.position(again) == pytest.approx(0.9, abs=0.05)
+    assert room.engine.position(first) == 0.0
+
+
+def test_a_start_beyond_the_end_comes_round(tmp_path: Path) -> None:
+    room = Room()
+    player = room.engine.play(room.room, File(sound(tmp_path / "x.wav", 0.5), loop=True, start=1.2))
+    room.run(0.02)
+    assert room.engine.position(player) == pytest.approx(0.2, abs=0.03)
+
+
 def test_all_listeners_hear_the_same_place_of_the_music() -> None:
     room = Room()
     a, b = room.phone(), room.phone()

@@ -131,8 +131,9 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         sounds.load(tmp_path / "none.wav")
 
 
-def test_a_directory_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotPossible, match="Is a directory"):
+def test_a_folder_without_sound_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(NotPossible, match="no sound file in this folder"):
         sounds.load(tmp_path)
 
 

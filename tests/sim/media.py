@@ -89,6 +89,9 @@ class SilentEngine:
         self.players[player] = source
         return player
 
+    def position(self, source: SourceId) -> float:
+        return 0.0
+
     def stop(self, source: SourceId) -> None:
         del self.players[source]
         assert all(source not in row for row in self.rows.values()), "somebody would hear a stopped player"
