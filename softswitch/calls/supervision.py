@@ -9,11 +9,12 @@ leg stands in a lobby, a room of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from softswitch import events as facts
 from softswitch.calls import offering
+from softswitch.calls.chronicle import Chronicle, Wish
 from softswitch.calls.desk import Desk
 from softswitch.calls.leg import Leg, LegState
 from softswitch.calls.legs import Legs
@@ -21,7 +22,6 @@ from softswitch.calls.modes import Mode, direction_of, role_of
 from softswitch.calls.office import Office
 from softswitch.directory.people import Person
 from softswitch.errors import NotPossible
-from softswitch.events import Event
 from softswitch.ids import LegId
 from softswitch.media import engine as media
 from softswitch.media.negotiation import Refused
@@ -64,24 +64,6 @@ LOUDEST, QUIETEST, STEP = 4.0, 0.125, 2.0**0.5
 """Bounds of a supervisor's volume, and one press of a key: 3 dB."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What was asked for. ``follow``: stay with the employee from one conversation to the next.
-
-    ``via`` as in ``SupervisionStarted``; ``supervisor`` is "" until one of those asked for help answers.
-    """
-
-    supervisor: str
-    employee: str
-    mode: Mode
-    via: str
-    follow: bool = False
-
-    @property
-    def helps(self) -> bool:
-        return self.mode is Mode.PROMPT
-
-
 class Policy(Protocol):
     """Who may do what, asked anew at each step; ``Supervisors`` implements it."""
 
@@ -94,7 +76,7 @@ class Policy(Protocol):
         ...
 
 
-class Supervision:
+class Supervision(Chronicle):
     """Begin with ``ring`` or ``welcome``. Owned by ``Control``, which brings the news of its session.
 
     ``wish`` is what is being done now, ``call`` where; ``leg`` is the telephone that answered.
@@ -102,13 +84,9 @@ class Supervision:
 
     def __init__(self, desk: Desk, office: Office, policy: Policy, wish: Wish, now: float) -> None:
         self.id = f"supervision-{desk.ids.token(60)}"
-        self.wish = wish
-        self.call: Call | None = None
-        self.leg: Leg | None = None
+        super().__init__(desk, wish, now)
         self.over_for_good = False
-        self._desk, self._office, self._policy = desk, office, policy
-        self._asked_at = now
-        self._started_at: float | None = None
+        self._office, self._policy = office, policy
         self._ringing: dict[SessionId, Leg] = {}
         self._room: media.RoomId | None = None
         self._lobby: Legs | None = None
@@ -192,15 +170,7 @@ class Supervision:
         if leg is None:
             return  # it rings: what was asked last counts when it is answered
         if self._started_at is not None and self.call is not None:
-            self._publish(
-                facts.SupervisionChanged(
-                    leg=leg.id,
-                    supervisor=self.wish.supervisor,
-                    employee=self.wish.employee,
-                    mode=str(mode),
-                    before=str(before),
-                )
-            )
+            self._tell_change(leg, before)
             self._take_role(leg, self.call)
         self._settle()
 
@@ -212,8 +182,7 @@ class Supervision:
             raise NotPossible("there is no conversation to take over")
         if call.waits:
             call.wait(former, waits=False)
-        self._publish(facts.TakenOver(leg=leg.id, supervisor=self.wish.supervisor, employee=self.wish.employee))
-        self._tell_end("taken over", now)
+        self._tell_take_over(leg, now)
         call.audience.dismiss(self)
         if self._said is not Direction.SENDRECV and leg.media is not None:
             self._desk.command(leg.session, MakeOffer(description=leg.media.offer(self._codecs, Direction.SENDRECV)))
@@ -401,25 +370,8 @@ class Supervision:
             return
         self._started_at = now
         self._take_role(leg, call)
-        if self.wish.helps:
-            self._publish(
-                facts.HelpStarted(
-                    leg=leg.id,
-                    colleague=self.wish.supervisor,
-                    employee=self.wish.employee,
-                    waited=round(now - self._asked_at, 3),
-                )
-            )
-        else:
-            self._publish(
-                facts.SupervisionStarted(
-                    leg=leg.id,
-                    supervisor=self.wish.supervisor,
-                    employee=self.wish.employee,
-                    mode=str(self.wish.mode),
-                    via=self.wish.via,
-                )
-            )
+        self._tell_start(now)
+        if not self.wish.helps:
             self._disclose(call)
         self._settle()
 
@@ -457,10 +409,6 @@ class Supervision:
             self._tell_leg_end(moving, cause, 0, remote=False)
             self._moving = None
         self.call, self._started_at = None, None
-
-    def _stands(self, leg: Leg, call: Call) -> bool:
-        """Whether a leg of ours has an open port in the conversation's room."""
-        return leg.state is not LegState.ENDED and leg.media is not None and call.legs.of_port(leg.port) is leg
 
     def _settle(self) -> None:
         """Renegotiate the supervisor's own leg when it is to be elsewhere, or to send or be silent; one at a time."""
@@ -579,90 +527,14 @@ class Supervision:
             self._refuse(objection, action)
         return objection is None
 
-    def _refuse(self, reason: str, action: str | None = None) -> None:
-        self._publish(
-            facts.SupervisionRefused(
-                supervisor=self.wish.supervisor,
-                employee=self.wish.employee,
-                action=action or str(self.wish.mode),
-                reason=reason,
-            )
-        )
-
     def _nobody(self, reason: str) -> None:
         """It comes to nothing before it began."""
-        if self.wish.helps:
-            self._publish(facts.HelpRefused(employee=self.wish.employee, reason=reason))
-        else:
-            self._refuse(reason)
+        self._tell_failure(reason)
         self._close()
-
-    # What is told ----------------------------------------------------------------------------------------------------
-
-    def _tell_of_leg(self, leg: Leg, target: str, call_id: str | None = None) -> None:
-        self._tell(
-            leg,
-            facts.LegOffered(
-                leg=leg.id,
-                party=leg.party,
-                target=target,
-                call_id=self._desk.call_id(leg.session) if call_id is None else call_id,
-                purpose="prompt" if self.wish.helps else "supervise",
-            ),
-        )
-        self._tell_dialog(leg)
-
-    def _tell_answer(self, leg: Leg) -> None:
-        self._tell(leg, facts.LegAnswered(leg=leg.id, codec=str(leg.codec or "")))
-        self._tell_dialog(leg)
-
-    def _tell_dialog(self, leg: Leg) -> None:
-        if self.call is not None and self._stands(leg, self.call):
-            self.call.legs.publish_dialog(leg)
-
-    def _tell_leg_end(self, leg: Leg, cause: str, status: int, *, remote: bool) -> None:
-        self._tell(leg, facts.LegEnded(leg=leg.id, cause=cause, status=status, remote=remote))
-        leg.state = LegState.ENDED
-        if leg.media is not None:
-            leg.media.close()
-
-    def _tell(self, leg: Leg, event: Event) -> None:
-        """Tell of a leg as a part of the conversation; what happens to one in the lobby is nobody's story."""
-        if self.call is not None and self._stands(leg, self.call):
-            self.call.publish(event)
-
-    def _tell_end(self, cause: str, now: float) -> None:
-        if self._started_at is None or self.leg is None:
-            return
-        duration = round(now - self._started_at, 3)
-        wish, leg = self.wish, self.leg.id
-        if wish.helps:
-            self._publish(
-                facts.HelpEnded(
-                    leg=leg, colleague=wish.supervisor, employee=wish.employee, cause=cause, duration=duration
-                )
-            )
-            return
-        self._publish(
-            facts.SupervisionEnded(
-                leg=leg,
-                supervisor=wish.supervisor,
-                employee=wish.employee,
-                mode=str(wish.mode),
-                cause=cause,
-                duration=duration,
-            )
-        )
 
     def _release_ringing(self, leg: Leg, cause: str, reason: Reason | None) -> None:
         self._tell_leg_end(leg, cause, 0, remote=False)
         self._desk.command(leg.session, Hangup(reason=reason))
-
-    def _publish(self, event: Event) -> None:
-        if self.call is not None:
-            self.call.publish(event)
-        else:
-            self._desk.publish(event)
 
     def _set_ring_limit(self, at: float | None) -> None:
         self._ring_until = at
