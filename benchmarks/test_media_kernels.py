@@ -101,12 +101,12 @@ def test_parse_a_packet(benchmark: BenchmarkFixture) -> None:
     assert benchmark(kernels.parse, PACKET)
 
 
-def test_a_second_through_the_jitter_buffer(benchmark: BenchmarkFixture) -> None:
+def test_a_second_through_play_out(benchmark: BenchmarkFixture) -> None:
     def second() -> int:
-        buffer, came = kernels.JitterBuffer(), 0
+        playout, came = playout_kernels.Playout(0), 0
         for n in range(50):
-            buffer.put(160 * n, CODES[:160], n * 20_000_000)
-            came += buffer.pop(255, n * 20_000_000 + 15_000_000)[0] > 0
+            playout.put(1, 160 * n, n, CODES[:160], n * 20_000_000)
+            came += len(playout.pop(n * 20_000_000 + 15_000_000)) == 320
         return came
 
     assert benchmark(second) == 50

@@ -50,10 +50,8 @@ static inline void command_open_port(core *c, const command *m, int64_t now) {
     memset(p, 0, offsetof(port, row_count));
     p->row_count = 0;
     source_open(&p->source, m->handle, m->slot);
-    jitter_reset(&p->jitter);
-    p->jitter.late = p->jitter.duplicate = p->jitter.concealed = p->jitter.skipped = 0;
     p->last_length = 0;
-    p->plc_run = 4;
+    memset(&p->playout, 0, sizeof p->playout);
     p->dtmf_send = p->dtmf_receive = DTMF_NONE;
     p->ptime = 20;
     inband_reset(&p->sound);
@@ -66,7 +64,7 @@ static inline void command_open_port(core *c, const command *m, int64_t now) {
     p->next_sequence = m->open.sequence;
     p->random = m->open.seed | 1;
     memcpy(p->cname, m->open.cname, RTCP_CNAME);
-    p->counters.round_trip = -1.0f;
+    p->round_trip = -1.0f;
     p->heard_ns = p->stats_ns = now;
     relay_forget(p);
     list_add(&c->slot_ports[p->source.slot], index, &p->source.next, &p->source.previous);
@@ -83,7 +81,7 @@ static inline void command_session(core *c, const command *m, int64_t now) {
         if (f.kind == COMMAND_FORMAT) coder_give_back(c, f.format.coder);
         return;
     }
-    int received = p->has_session && p->flags & SESSION_RECEIVES;
+    int received = p->has_session && p->flags & SESSION_RECEIVES, again = 0;
     row_release(c, p);
     address signaller;
     memset(&signaller, 0, sizeof signaller);
@@ -96,15 +94,16 @@ static inline void command_session(core *c, const command *m, int64_t now) {
     }
     port_flush(c, p);
     if (!f.format.keep || f.format.codec != p->codec) {
+        again = p->coder != NULL;
         coder_give_back(c, p->coder);
         p->coder = f.format.coder;
     }
     if (p->codec != f.format.codec || p->format != f.format.format || !p->has_session) {
-        jitter_flush(&p->jitter);
-        p->plc_run = 4;
         p->last_length = 0;
         port_clock(p, f.format.codec, f.format.clock ? f.format.clock : 8000);
+        again = 1;
     }
+    if (again) port_open_playout(p);
     if (!p->has_session) p->report_ns = now + report_interval(p);
     p->has_session = 1;
     p->rtcp_remote = m->session.rtcp;
@@ -135,6 +134,7 @@ static inline void command_close_port(core *c, const command *m, int64_t now) {
     port_retap(c, p, now);
     coder_give_back(c, p->coder);
     p->coder = NULL;
+    p->playout.codec = NULL;
     p->source.state = STATE_CLOSING;
     core_rewire(c, p, WIRE_CLOSE);
 }
@@ -274,10 +274,12 @@ static int coder_needed(int which) {
 
 /* A fresh coder, or NULL: no memory, or the codec's library refuses. */
 static coder *coder_open(int which) {
-    size_t size = (sizeof(coder) + codec_size(which) + 63) / 64 * 64;
+    size_t before = (sizeof(coder) + codec_size(which) + 63) / 64 * 64;
+    size_t size = (before + playout_size(&codecs[which]) + 63) / 64 * 64;
     coder *made = (coder *)aligned_alloc(64, size);
     if (!made) return NULL;
     memset(made, 0, size);
+    made->playout = (uint8_t *)made + before;
     if (codec_open(which, made->state)) return made;
     free(made);
     return NULL;

@@ -11,10 +11,9 @@
 #include "dtmf.h"
 #include "dtmf_inband.h"
 #include "dtmf_tone.h"
-#include "jitter.h"
 #include "level.h"
 #include "mix.h"
-#include "plc.h"
+#include "playout.h"
 #include "resample.h"
 #include "ring.h"
 #include "rtcp.h"
@@ -146,7 +145,9 @@ enum {
 
 typedef struct {
     uint32_t received, sent, lost, late, duplicate, concealed, bad_source, bad_packet, remote_lost;
-    float jitter, round_trip; /* seconds; round_trip negative while unknown */
+    uint32_t stretched;     /* periods of a voice, or pieces of silence, taken out or put in */
+    uint16_t delay, target; /* of play-out, milliseconds; 0 while the port is not decoded */
+    float jitter;           /* seconds */
 } port_counters;
 
 /* What was measured in the audio of one second, and what the peer's last report said of ours. */
@@ -165,7 +166,7 @@ typedef struct {
     union {
         address address;
         port_levels levels;
-        port_counters counters;
+        port_counters counters; /* with `seconds` the round-trip time, negative while unknown; `detail` the skipped packets */
         struct coder *coder;
     };
 } core_event;
@@ -229,11 +230,16 @@ typedef struct {
 /* What a port of a codec other than G.711 has besides; Python gives it, with the codec's state behind it. */
 typedef struct coder {
     struct coder *next; /* among those that wait to be given back */
+    void *playout;      /* playout_size() bytes */
     int16_t collected[CORE_FRAME * 3]; /* linear frames that become one packet */
     uint8_t packet[CORE_DATAGRAM];
     _Alignas(64) uint8_t state[];
 } coder;
 
+enum {
+    PORT_LAST = 240, /* 30 ms of G.711 */
+    PLAYOUT_NARROW = 2 * 8 * (2 * PLC_PAST_MS + 3 * PLAYOUT_PIECE_MS) + PACKETS * 160 /* playout_size() of G.711 */
+};
 enum { STATE_FREE, STATE_OPEN, STATE_CLOSING };
 enum { MODE_SILENT, MODE_RELAY, MODE_MIX };
 enum { STICKY_LATCHED = 1, STICKY_TIMEOUT = 2, STICKY_RESUMED = 4, STICKY_DIGIT = 8, STICKY_OPAQUE = 16 };
@@ -256,6 +262,8 @@ typedef struct {
     uint32_t epoch; /* counts the streams that came */
     uint32_t mixed_by;        /* who needs it decoded: listeners that mix it, and its recordings together as one */
     uint8_t tapped;           /* it is decoded for its recordings */
+    uint8_t talking;          /* the last frame that was decoded was not silence */
+    int64_t tap_wait_ns;      /* how much earlier than it is played a recording places what is said */
     int64_t heard_ns;
     sequence sequence;
     /* sending */
@@ -271,6 +279,7 @@ typedef struct {
     uint16_t relay_sequence_offset, relay_anchor;
     uint32_t relay_timestamp_offset;
     uint32_t octets;
+    float round_trip; /* seconds, negative while unknown */
     port_counters counters;
     source_policy policy;
     int64_t report_ns, stats_ns;
@@ -296,11 +305,11 @@ typedef struct {
     uint64_t crowd;           /* with whom this listener shares the sum of all; 0: it is not in a crowd */
     /* cold */
     uint16_t row_count;
-    uint16_t plc_run, last_length;
-    int16_t plc_last[320];
-    uint8_t last_payload[JITTER_PAYLOAD];
+    uint16_t last_length;
+    uint8_t last_payload[PORT_LAST]; /* of G.711, kept while it is only relayed */
     uint8_t packet[480 + 160]; /* G.711 that waits for the packet to be full */
-    jitter_buffer jitter;
+    playout playout;
+    _Alignas(8) uint8_t played[PLAYOUT_NARROW];
     row_item row[CORE_ROW];
 } port;
 
@@ -401,6 +410,9 @@ static inline int16_t *source_make(core *c, source *s) {
     s->made[s->rate] = (uint32_t)c->ticks;
     return s->frame[s->rate] = core_samples(c, rate_frame[s->rate]);
 }
+
+/* It says nothing in this tick after all. */
+static inline void source_unmake(core *c, source *s) { s->made[s->rate] = (uint32_t)c->ticks - 1; }
 
 /* What the source says in this tick at any rate, converted when it is first asked for; NULL is silence. */
 static inline const int16_t *source_frame(core *c, source *s, int rate) {

@@ -7,16 +7,30 @@
 /* Whether this port can be heard in a mix at all. */
 static inline int port_speaks(const port *p) { return p->has_session && codec_speaks(p->codec); }
 
+/* A session with another codec or another coder: play-out works in the coder's memory, of G.711 in the port itself. */
+static inline void port_open_playout(port *p) {
+    playout *o = &p->playout;
+    playout before = *o;
+    o->codec = NULL;
+    p->talking = 0;
+    if (!codec_speaks(p->codec) || (!p->coder && playout_size(&codecs[p->codec]) > sizeof p->played)) return;
+    playout_open(o, &codecs[p->codec], p->coder ? p->coder->state : NULL, p->coder ? p->coder->playout : p->played);
+    o->late = before.late;
+    o->duplicate = before.duplicate;
+    o->concealed = before.concealed;
+    o->stretched = before.stretched;
+    o->skipped = before.skipped;
+}
+
 static inline void port_begin_decoding(core *c, port *p, int64_t now) {
     c->slot_decoding[p->source.slot]++;
-    jitter_flush(&p->jitter);
-    p->jitter.missing_run = 0;
-    /* Until the buffer is filled, the last relayed packet stands in, fading: a hole would click. */
-    p->plc_run = 4;
-    if (p->last_length && now - p->heard_ns < 3 * CORE_FRAME_NS) {
-        const codec *k = &codecs[p->codec];
-        if (p->last_length >= k->bytes)
-            p->plc_run = k->decode(NULL, p->last_payload + p->last_length - k->bytes, k->bytes, p->plc_last, k->frame) > 0 ? 0 : 4;
+    p->talking = 0;
+    if (p->playout.codec) {
+        playout_flush(&p->playout);
+        /* Until the first packets have waited, the last relayed one goes on, fading: a hole would click. */
+        int16_t last[PORT_LAST];
+        if (p->last_length && now - p->heard_ns < 3 * CORE_FRAME_NS)
+            playout_prime(&p->playout, last, codecs[p->codec].decode(NULL, p->last_payload, p->last_length, last, PORT_LAST));
     }
     p->last_length = 0;
     if (p->has_session && !codec_speaks(p->codec)) port_tell(c, p, EVENT_OPAQUE, STICKY_OPAQUE, 0.0f);

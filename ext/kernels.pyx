@@ -55,15 +55,6 @@ cdef extern from "core.h" nogil:
     void mix_add(int32_t *total, const int16_t *pcm, int32_t start, int32_t end, int n)
     void mix_saturate(const int32_t *total, int16_t *pcm, int n)
 
-    ctypedef struct jitter_buffer:
-        uint32_t late, duplicate, concealed, skipped
-        uint8_t state, target, held
-    enum:
-        JITTER_FRAME, JITTER_PAYLOAD
-    void jitter_reset(jitter_buffer *j)
-    int jitter_put(jitter_buffer *j, uint32_t timestamp, const uint8_t *payload, int length, int64_t now)
-    int jitter_pop(jitter_buffer *j, uint8_t *frame, uint8_t blank, int64_t now)
-
     ctypedef struct address:
         uint8_t ip[16]
         uint16_t port
@@ -293,29 +284,6 @@ cdef class Sequence:
     def state(self):
         """(ssrc, first, highest, received, lost, jitter)."""
         return self._s.ssrc, self._s.first, self._s.highest, self._s.received, sequence_lost(&self._s), self._s.jitter
-
-
-cdef class JitterBuffer:
-    cdef jitter_buffer _j
-
-    def __cinit__(self):
-        memset(&self._j, 0, sizeof(self._j))
-        jitter_reset(&self._j)
-
-    def put(self, uint32_t timestamp, bytes payload, int64_t now):
-        assert 0 < len(payload) <= JITTER_PAYLOAD
-        return jitter_put(&self._j, timestamp, <const uint8_t *><const char *>payload, len(payload), now)
-
-    def pop(self, uint8_t blank, int64_t now):
-        cdef uint8_t frame[JITTER_FRAME]
-        came = jitter_pop(&self._j, frame, blank, now)
-        return came, PyBytes_FromStringAndSize(<char *>frame, JITTER_FRAME) if came >= 0 else b""
-
-    @property
-    def state(self):
-        """(state, target, held, late, duplicate, concealed, skipped)."""
-        j = &self._j
-        return j.state, j.target, j.held, j.late, j.duplicate, j.concealed, j.skipped
 
 
 cdef void _address(address *out, source):

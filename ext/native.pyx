@@ -88,8 +88,9 @@ cdef extern from "socket_loop.h" nogil:
         command_digits digits
 
     ctypedef struct port_counters:
-        uint32_t received, sent, lost, late, duplicate, concealed, bad_source, bad_packet, remote_lost
-        float jitter, round_trip
+        uint32_t received, sent, lost, late, duplicate, concealed, bad_source, bad_packet, remote_lost, stretched
+        uint16_t delay, target
+        float jitter
 
     ctypedef struct core_event:
         port_levels levels
@@ -210,11 +211,13 @@ cdef object read_address(const address *a):
     return socket.inet_ntop(socket.AF_INET6, PyBytes_FromStringAndSize(<const char *>a.ip, 16)), a.port
 
 
-cdef object read_stats(uint64_t handle, const port_counters *n, object second):
+cdef object read_stats(const core_event *e, object second):
+    n = &e.counters
     levels, remote_jitter, remote_loss = second or (None, None, None)
     return PortStats(
-        handle, n.received, n.sent, n.lost, n.late, n.duplicate, n.concealed, n.bad_source, n.bad_packet,
-        n.jitter, n.round_trip if n.round_trip >= 0 else None, n.remote_lost, remote_jitter, remote_loss, levels,
+        e.handle, n.received, n.sent, n.lost, n.late, n.duplicate, n.concealed, n.bad_source, n.bad_packet,
+        n.jitter, e.seconds if e.seconds >= 0 else None, n.remote_lost, remote_jitter, remote_loss, levels,
+        delay=n.delay / 1000.0, target=n.target / 1000.0, stretched=n.stretched, skipped=e.detail,
     )
 
 
@@ -437,7 +440,7 @@ cdef class Core:
         self.flush()
         while ring_pop(&self._core.events, record):
             if e.kind == EVENT_STATS:
-                found.append(read_stats(e.handle, &e.counters, self._levels.pop(e.handle, None)))
+                found.append(read_stats(e, self._levels.pop(e.handle, None)))
             elif e.kind == EVENT_LEVELS:
                 self._levels[e.handle] = read_levels(&e.levels)
             elif e.kind == EVENT_DIGIT:
@@ -458,7 +461,7 @@ cdef class Core:
                 coder_close(e.coder)
             elif e.kind == EVENT_CLOSED:
                 self._levels.pop(e.handle, None)
-                found.append(PortClosed(e.handle, read_stats(e.handle, &e.counters, None)))
+                found.append(PortClosed(e.handle, read_stats(e, None)))
         return found
 
     def blocks(self):

@@ -23,6 +23,8 @@ enum {
     PLAYOUT_SLACK_MS = 3,    /* above the target by so much, before sound is taken out */
     PLAYOUT_HURRY_MS = 60,   /* above it by so much, any likeness will do */
     PLAYOUT_SKIP_MS = 300,   /* above it by so much, packets are thrown away */
+    PLAYOUT_WARY = 100,      /* frames that a loss is remembered for: 1 % of them keeps the memory where it is */
+    PLAYOUT_WARIEST = 1000,
     PLAYOUT_REST = 2,        /* frames between two stretches, unless it is urgent */
     PLAYOUT_QUIET = 10000,   /* mean square below which nobody speaks, whatever the noise floor: -50 dBov */
     PLAYOUT_NOISY = 150000   /* and above which somebody does: -38 dBov */
@@ -43,6 +45,7 @@ typedef struct {
     int32_t offset[2];   /* of the last packets within their frames, samples */
     uint16_t last_sequence;
     uint8_t state, quiet, concealing, primed, rest, missing;
+    uint16_t wary;       /* losses of late, where the next packet could undo them if sound waited for it */
     uint32_t floor;      /* the least mean square of late */
     /* for statistics */
     int32_t delayed;     /* what the fastest packet waits now, RTP clock units */
@@ -188,6 +191,9 @@ static inline int playout_put(playout *p, int kind, uint32_t timestamp, uint16_t
     return jumped && verdict == PLAYOUT_STORED ? PLAYOUT_JUMPED : verdict;
 }
 
+/* The sender says nothing for now, at a place that is not known: what is missing from here on is not lost. */
+static inline void playout_pause(playout *p) { p->quiet |= p->state == PLAYOUT_PLAYING && !p->packets.held; }
+
 /* ---- frames go ----------------------------------------------------------------------------------------------------- */
 static inline void playout_silence(playout *p, int n) {
     memset(p->pcm + p->end, 0, (size_t)n * sizeof *p->pcm);
@@ -245,11 +251,23 @@ static inline packet *playout_due(playout *p) {
     return k;
 }
 
+/* What a packet must wait: where losses are frequent and the packet behind can undo them, for that one too. */
+static inline int32_t playout_target(const playout *p) {
+    return p->delay.target + (p->wary > 2 * PLAYOUT_WARY ? (int32_t)p->codec->ticks : 0);
+}
+
+static inline void playout_lost(playout *p) {
+    if (p->codec->recover) p->wary = p->wary + PLAYOUT_WARY < PLAYOUT_WARIEST ? p->wary + PLAYOUT_WARY : PLAYOUT_WARIEST;
+}
+
 /* What is missing right before a packet, out of that packet; 0 if it is not in there. */
 static inline int playout_recover(playout *p, const packet *k, int64_t missing) {
     if (!p->codec->recover || missing > playout_samples(p, k->lasts)) return 0;
     int n = p->codec->recover(p->codec_state, packets_payload(&p->packets, k), k->length, p->pcm + p->end, (int)missing);
-    if (n != missing) return 0;
+    if (n != missing) {
+        p->wary = 0; /* nothing is in there: not worth the wait */
+        return 0;
+    }
     p->end += n;
     p->gap += playout_units(p, n);
     return 1;
@@ -266,7 +284,7 @@ static inline int playout_fill(playout *p, int64_t now, int *lost) {
             /* Its number follows at once, so the sender has paused: the sound may begin when it has waited long enough. */
             p->quiet |= k->sequence == (uint16_t)(p->last_sequence + 1);
             int64_t wait = playout_wait(p, k->timestamp, now + playout_units(p, frame - need));
-            if (p->quiet ? wait < p->delay.target || need < frame : missing > 0) {
+            if (p->quiet ? wait < playout_target(p) || need < frame : missing > 0) {
                 if (p->quiet) {
                     playout_silence(p, need);
                 } else if (playout_recover(p, k, missing)) {
@@ -277,6 +295,7 @@ static inline int playout_fill(playout *p, int64_t now, int *lost) {
                 }
                 continue;
             }
+            if (!p->quiet && p->gap) playout_lost(p);
             p->next = k->timestamp;
             p->gap = 0;
             continue;
@@ -348,7 +367,7 @@ static inline void playout_steer(playout *p, int64_t now) {
     int hush = playout_hush(p, p->pcm + p->start);
     p->rest -= p->rest > 0;
     int64_t waits = playout_samples(p, playout_wait(p, p->next - playout_units(p, p->end - p->start), now));
-    int target = (int)playout_samples(p, p->delay.target);
+    int target = (int)playout_samples(p, playout_target(p));
     int low = p->offset[0] < p->offset[1] ? p->offset[0] : p->offset[1];
     int high = p->offset[0] < p->offset[1] ? p->offset[1] : p->offset[0];
     int64_t above = waits - high - target;
@@ -421,6 +440,7 @@ static inline int playout_pop(playout *p, int16_t *out, int64_t now) {
         p->primed = p->concealing = !plc_silent(&p->plc);
     } else {
         playout_skip(p, units);
+        p->wary -= p->wary > 0;
         came = playout_fill(p, units, &lost);
         p->concealed += (uint32_t)lost;
         if (!p->quiet && !p->concealing && p->gap == 0) playout_steer(p, units);

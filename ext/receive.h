@@ -1,4 +1,4 @@
-/* One datagram into the core: judged, counted, relayed at once, recorded, or put into the jitter buffer. */
+/* One datagram into the core: judged, counted, relayed at once, recorded, or kept to be played. */
 #ifndef SOFTSWITCH_RECEIVE_H
 #define SOFTSWITCH_RECEIVE_H
 
@@ -59,7 +59,7 @@ static inline void receive_report(core *c, port *p, const uint8_t *data, size_t 
         if (r.last_report) {
             /* RFC 3550 section 6.4.1: A - LSR - DLSR, in 1/65536 s. */
             uint32_t trip = (uint32_t)(ntp_time(c, now) >> 16) - r.last_report - r.delay;
-            if (trip < 60u << 16) p->counters.round_trip = (float)trip / 65536.0f;
+            if (trip < 60u << 16) p->round_trip = (float)trip / 65536.0f;
         }
     }
 }
@@ -78,10 +78,9 @@ static inline void record_packet(core *c, port *p, const uint8_t *payload, const
     }
 }
 
-/* Audio that came in `p`: to the recordings, the relays, and the jitter buffer if anyone needs it decoded. */
+/* Audio that came in `p`: to the recordings, the relays, and to play-out if anyone needs it decoded. */
 static inline void receive_audio(core *c, port *p, const uint8_t *data, const rtp_header *h, int fresh, int64_t now) {
     const uint8_t *payload = data + h->offset;
-    const codec *k = &codecs[p->codec];
     source_map(&p->source, h->timestamp, now, fresh, h->marker);
     for (int i = 0; i < p->source.hearer_count; i++) {
         port *listener = &c->ports[p->source.hearers[i]];
@@ -89,19 +88,23 @@ static inline void receive_audio(core *c, port *p, const uint8_t *data, const rt
     }
     if (!p->tapped && (p->source.tap_count || (p->watch & (WATCH_LEVEL | WATCH_SOUND) && port_speaks(p))))
         record_packet(c, p, payload, h, now);
-    if (k->bytes != DTMF_FRAME) return; /* not one byte for each unit of its clock: not in this buffer */
+    if (!p->playout.codec) return;
     if (!p->mixed_by) {
-        if (k->state) return;
-        int keep = h->length < JITTER_PAYLOAD ? h->length : JITTER_PAYLOAD;
+        if (p->coder) return;
+        int keep = h->length < PORT_LAST ? h->length : PORT_LAST;
         memcpy(p->last_payload, payload + h->length - keep, (size_t)keep);
         p->last_length = (uint16_t)keep;
         return;
     }
-    if (fresh) jitter_flush(&p->jitter);
-    /* These codecs can be cut anywhere, so long packets are stored as frames. */
-    int step = h->length > JITTER_PAYLOAD ? JITTER_FRAME : JITTER_PAYLOAD;
-    for (int at = 0; at < h->length; at += step)
-        jitter_put(&p->jitter, h->timestamp + (uint32_t)at, payload + at, h->length - at < step ? h->length - at : step, now);
+    if (playout_put(&p->playout, PACKET_AUDIO, h->timestamp, h->sequence, payload, h->length, fresh, now) == PLAYOUT_REFUSED)
+        p->counters.bad_packet++;
+}
+
+/* The sender tells that it says nothing for now, by timestamps of this clock: what is missing then is not lost. */
+static inline void receive_silence(port *p, const rtp_header *h, uint32_t clock, int64_t now) {
+    if (!p->playout.codec || !p->mixed_by) return;
+    if (clock == p->source.clock) playout_put(&p->playout, PACKET_SILENCE, h->timestamp, h->sequence, NULL, 0, 0, now);
+    else playout_pause(&p->playout);
 }
 
 /* Take one datagram of a port's socket. `from` is NULL when the socket is connected to the proven source. */
@@ -173,11 +176,13 @@ static inline void core_receive(core *c, uint32_t index, int channel, const uint
             if (!(p->flags & SESSION_KEYS)) relay_packet(c, p, listener, data, &h, 1, now);
             else if (order == SEQ_NEXT) listener->relay_sequence_offset--; /* the gap would look like a loss */
         }
+        receive_silence(p, &h, p->event_clock, now);
         dtmf_news news = dtmf_receive(&p->dtmf_in, &payload, h.timestamp, now);
         port_digit_news(c, p, &news);
         return;
     }
     if (h.payload_type == PAYLOAD_TYPE_CN || h.length == 0) {
+        receive_silence(p, &h, h.payload_type == PAYLOAD_TYPE_CN ? 8000 : p->source.clock, now);
         /* Not agreed with the listeners, so not passed on; a gap in the numbers would look like a loss to them. */
         for (int i = 0; i < p->source.hearer_count; i++) {
             port *listener = &c->ports[p->source.hearers[i]];

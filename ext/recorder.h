@@ -110,9 +110,8 @@ static inline void source_tap(core *c, source *s, uint32_t position, const int16
     }
 }
 
-/* Give the frame of this tick, which begins at `position`, to all recordings that tap the source, each at its rate. */
-static inline void source_tap_frame(core *c, source *s, uint32_t position) {
-    int64_t heard = source_heard(s, position);
+/* Give the frame of this tick, which was `heard` then, to all recordings that tap the source, each at its rate. */
+static inline void source_tap_frame(core *c, source *s, int64_t heard) {
     for (int i = 0; i < s->tap_count; i++) {
         recording *r = &c->recordings[s->taps[i] >> 2];
         const int16_t *pcm = source_frame(c, s, r->rate);

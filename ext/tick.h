@@ -21,32 +21,20 @@ static inline void list_add(uint32_t *first, uint32_t index, uint32_t *next, uin
     } while (0)
 
 /* ---- sources of this slot ----------------------------------------------------------------------------------------- */
-/* The last frame again, fading out in three; `run` counts them from 1. */
-static inline void port_fade(const int16_t *restrict last, int16_t *restrict out, int run, int n) {
-    static const int32_t gain[4] = {32768, 22938, 11469, 0}; /* Q15, at the borders of the frames */
-    int32_t from = gain[run - 1], step = gain[run] - from;
-    for (int i = 0; i < n; i++) out[i] = (int16_t)((last[i] * (from + step * (i + 1) / n)) >> 15);
-}
-
 /* Make the frame that this port says in this tick, or none. */
 static inline void port_decode(core *c, port *p, int64_t now) {
-    uint8_t frame[JITTER_FRAME];
     source *s = &p->source;
-    const codec *k = &codecs[p->codec];
-    if (!port_speaks(p) || k->bytes != JITTER_FRAME || (k->state && !p->coder)) return;
-    int came = jitter_pop(&p->jitter, frame, g711_silence(p->codec), now);
-    if (came > 0) {
-        int16_t *pcm = source_make(c, s);
-        k->decode(p->coder ? p->coder->state : NULL, frame, JITTER_FRAME, pcm, k->frame);
-        memcpy(p->plc_last, pcm, k->frame * sizeof *pcm);
-        p->plc_run = 0;
-    } else if (p->plc_run < 3 && !p->dtmf_in.active) {
-        port_fade(p->plc_last, source_make(c, s), ++p->plc_run, k->frame);
-    } else {
-        p->plc_run = 4;
-        return;
+    if (!p->playout.codec) return;
+    int16_t *pcm = source_make(c, s);
+    int talked = p->talking;
+    p->talking = (uint8_t)playout_pop(&p->playout, pcm, now);
+    if (!p->talking) {
+        source_unmake(c, s);
+    } else if (p->tapped && !(p->watch & WATCH_MASK)) {
+        /* Frames of one talk-spurt follow each other in the file, however time was stretched between them. */
+        if (!talked) p->tap_wait_ns = (int64_t)p->playout.delayed * 1000000000 / s->clock;
+        source_tap_frame(c, s, now - p->tap_wait_ns);
     }
-    if (p->tapped && came >= 0 && !(p->watch & WATCH_MASK)) source_tap_frame(c, s, p->jitter.play - JITTER_FRAME);
 }
 
 static inline void player_free(core *c, player *p, int by_itself) {
@@ -88,7 +76,7 @@ static inline void player_serve(core *c, player *p, int64_t now) {
     }
     memset(pcm + filled, 0, sizeof *pcm * (size_t)(n - filled));
     source_map(s, p->played, now, 0, 1);
-    if (s->tap_count) source_tap_frame(c, s, p->played);
+    if (s->tap_count) source_tap_frame(c, s, source_heard(s, p->played));
     p->played += (uint32_t)n;
 }
 
@@ -165,8 +153,11 @@ static inline void port_send(core *c, port *p, int64_t now) {
 static inline void port_count(port *p) {
     port_counters *n = &p->counters;
     n->lost = sequence_lost(&p->sequence);
-    n->late = p->jitter.late;
-    n->concealed = p->jitter.concealed;
+    n->late = p->playout.late;
+    n->concealed = p->playout.concealed;
+    n->stretched = p->playout.stretched;
+    n->delay = p->mixed_by ? (uint16_t)((int64_t)p->playout.delayed * 1000 / p->source.clock) : 0;
+    n->target = p->mixed_by ? (uint16_t)((int64_t)p->playout.delay.target * 1000 / p->source.clock) : 0;
     n->jitter = (float)(p->sequence.jitter >> 4) / (float)p->source.clock;
 }
 
@@ -177,6 +168,8 @@ static inline int port_tell_stats(core *c, port *p, uint16_t kind, int urgent) {
     e.handle = port_handle(c, port_index(c, p));
     e.kind = kind;
     e.counters = p->counters;
+    e.seconds = p->round_trip;
+    e.detail = (uint16_t)(p->playout.skipped < 65535 ? p->playout.skipped : 65535);
     return core_tell(c, &e, urgent);
 }
 

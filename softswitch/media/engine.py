@@ -247,6 +247,11 @@ class PortStats:
     Of the last second alone: ``remote_jitter`` and ``remote_loss`` (a share), from the peer's latest report, None
     before the first; ``levels``, None where the audio was not decoded; ``mos``, what a listener would say of what
     came (1 to 4.5, ITU-T G.107), None when nothing came.
+    While somebody needs the port decoded, sound waits ``delay`` seconds so that most
+    packets come in time; ``target`` is what the network asks for, beyond which only the
+    phase of the packets counts. ``concealed`` are frames of 20 ms that were made up in
+    whole or in part, ``stretched`` the times at which a period of the voice was taken
+    out or put in, ``skipped`` packets thrown away because too much had piled up.
     """
 
     port: PortId
@@ -265,6 +270,10 @@ class PortStats:
     remote_loss: float | None = None
     levels: Levels | None = None
     mos: float | None = None
+    delay: float = 0.0
+    target: float = 0.0
+    stretched: int = 0
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

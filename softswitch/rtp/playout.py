@@ -33,6 +33,8 @@ GIVE_UP = 10
 """Missing frames in a row after which the next packet starts anew (a pause, not a loss)."""
 SLACK_MS, HURRY_MS, SKIP_MS = 3, 60, 300
 """How far above the target sound is taken out; at any likeness; packets are thrown away."""
+WARY, WARIEST = 100, 1000
+"""Frames that a loss is remembered for: 1 % of them keeps the memory where it is."""
 REST = 2
 """Frames between two stretches, unless it is urgent."""
 QUIET, NOISY = 10_000, 150_000
@@ -108,6 +110,8 @@ class Playout:
         self._last_sequence = 0
         self._quiet = self._concealing = self._primed = False
         self._rest = self._missing = self._floor = 0
+        self._wary = 0
+        """Losses of late, where the next packet could undo them if sound waited for it."""
         self.state = State.IDLE
         self.delayed = 0
         """What the fastest packet waits now, in RTP clock units."""
@@ -221,6 +225,7 @@ class Playout:
             self._primed = self._concealing = not self._plc.silent
         else:
             self._skip(units)
+            self._wary = max(self._wary - 1, 0)
             came, lost = self._fill(units)
             self.concealed += lost
             if not self._quiet and not self._concealing and self._gap == 0:
@@ -253,7 +258,7 @@ class Playout:
                 # Its number follows at once, so the sender has paused: the sound may begin when it has waited enough.
                 self._quiet |= packet.sequence == (self._last_sequence + 1) % 65_536
                 waits = self._wait(packet.timestamp, now + self._units(self._frame - need))
-                if self._quiet and (waits < self.target or need < self._frame):
+                if self._quiet and (waits < self._target or need < self._frame):
                     self._silence(need)
                     continue
                 if not self._quiet and missing > 0:
@@ -263,6 +268,8 @@ class Playout:
                         self._conceal(min(missing, need), missing)
                         lost = True
                     continue
+                if not self._quiet and self._gap:
+                    self._lost()
                 self._next, self._gap = packet.timestamp, 0
                 continue
             if packet:
@@ -322,12 +329,22 @@ class Playout:
             self._concealing = True
         self._gap += self._units(n)
 
+    @property
+    def _target(self) -> int:
+        """What a packet must wait: where losses are frequent and the packet behind can undo them, for that one too."""
+        return self.target + (self._codec.clock // 50 if self._wary > 2 * WARY else 0)
+
+    def _lost(self) -> None:
+        if self._codec.recovers:
+            self._wary = min(self._wary + WARY, WARIEST)
+
     def _recover(self, packet: _Packet, missing: int) -> bool:
         """What is missing right before a packet, out of that packet."""
         if not self._codec.recovers or missing > self._samples(packet.lasts):
             return False
         found = self._codec.recover(packet.payload, missing)
         if len(found) != missing:
+            self._wary = 0  # nothing is in there: not worth the wait
             return False
         self._line += found
         self._gap += self._units(missing)
@@ -362,7 +379,7 @@ class Playout:
         hush = self._hush()
         self._rest = max(self._rest - 1, 0)
         waits = self._samples(self._wait(self._next - self._units(len(self._line)), now))
-        target, low, high = self._samples(self.target), min(self._offset), max(self._offset)
+        target, low, high = self._samples(self._target), min(self._offset), max(self._offset)
         above, slack = waits - high - target, SLACK_MS * ms
         if above < 0:
             if not self._rest or above < -frame:

@@ -99,6 +99,18 @@ def test_what_a_packet_tells_of_the_one_before_it_is_used() -> None:
     assert playout.concealed == 0
 
 
+def test_where_losses_are_frequent_sound_waits_for_the_packet_that_undoes_them() -> None:
+    # Each tenth is lost. Taken 10 ms after they come, packets would always be too late to tell of the one before.
+    playout, made_up = Playout(Toy()), []
+    for n in range(1, 200):
+        if n % 10:
+            playout.put(Kind.AUDIO, n * TICKS, n, packet(n, recovers=True), BEGAN + 20 * n * MS)
+        made_up.append(-7 in playout.pop(BEGAN + (20 * n + 10) * MS))
+    assert sum(made_up[:40]) >= 3
+    assert sum(made_up[60:]) == 0
+    assert 30 * 48 <= playout.delayed < 55 * 48
+
+
 def test_a_sender_that_stops_is_given_up_after_200_milliseconds() -> None:
     playout, found = play({1: 20}, pops=16)
     assert found[:2] == [None, 1]
