@@ -1,7 +1,8 @@
 /* Twin: softswitch/rtp/plc.py. What is heard in place of lost samples: the voice's last periods again, fading out.
  *
  * The method is that of ITU-T G.711 appendix I, at any rate and without its delay: where the appendix holds 3.75 ms
- * back to blend into the first synthetic period, the step at the seam is spread over the first 2.5 ms here. */
+ * back to blend into the first synthetic period, the step at the seam is spread over the first millisecond here,
+ * and one period is repeated for 20 ms: packets are that long, and it scores better. */
 #ifndef SOFTSWITCH_PLC_H
 #define SOFTSWITCH_PLC_H
 
@@ -12,8 +13,8 @@ enum {
     PLC_PAST_MS = 50,    /* of good sound before the loss that are kept: 3 1/4 of the longest periods */
     PLC_LOW_MS = 5,      /* the shortest period that is looked for: 200 Hz; higher voices repeat in it too */
     PLC_HIGH_MS = 15,
-    PLC_WINDOW_MS = 20,
-    PLC_STAGE_MS = 10,   /* after each, one more period is repeated, up to three */
+    PLC_WINDOW_MS = 10,
+    PLC_STAGE_MS = 10,   /* one period is repeated for two of them, then one more for each, up to three */
     PLC_FADE_STAGES = 5, /* stages of fading after the first, full one */
     PLC_MERGE_MS = 10    /* the longest overlap with the good sound that returns */
 };
@@ -59,9 +60,9 @@ static inline int32_t plc_gain(const plc *p) { /* Q15 */
 
 /* The next n samples in place of lost ones, after plc_begin(). All zero once 60 ms are lost. */
 static inline void plc_conceal(plc *p, int16_t *out, int n) {
-    int stage = p->rate / 1000 * PLC_STAGE_MS, soft = stage / 4, quarter = p->pitch / 4;
+    int stage = p->rate / 1000 * PLC_STAGE_MS, soft = stage / 10, quarter = p->pitch / 4;
     for (int i = 0; i < n; i++, p->lost++) {
-        if (p->periods < 3 && p->lost == p->periods * stage) {
+        if (p->periods < 3 && p->lost == (p->periods + 1) * stage) {
             p->old_periods = p->periods++;
             p->old_phase = p->phase;
             p->phase %= p->pitch;
@@ -83,7 +84,7 @@ static inline int plc_silent(const plc *p) { return plc_gain(p) == 0; }
 /* Good sound is back: blend its first samples (of n) with what would have been concealed. */
 static inline void plc_merge(plc *p, int16_t *good, int n) {
     int ms = p->rate / 1000, later = p->lost / (PLC_STAGE_MS * ms) - 1;
-    int overlap = p->pitch / 4 + (later > 0 ? later : 0) * 4 * ms;
+    int overlap = p->pitch / 4 + (later > 0 ? later : 0) * 2 * ms;
     if (overlap > PLC_MERGE_MS * ms) overlap = PLC_MERGE_MS * ms;
     if (overlap > n) overlap = n;
     for (int i = 0; i < overlap; i++) {

@@ -2,7 +2,7 @@
 
 The method is that of ITU-T G.711 appendix I, at any rate and without its delay:
 where the appendix holds 3.75 ms back to blend into the first synthetic period,
-the step at the seam is spread over the first 2.5 ms here. The first 10 ms
+the step at the seam is spread over the first millisecond here. The first 20 ms
 repeat one period, the next 10 ms two, then three, so that no buzz is heard;
 after the first 10 ms the sound fades, and after 60 ms there is silence.
 """
@@ -20,7 +20,7 @@ __all__ = ["PAST_MS", "Concealment", "blend"]
 
 PAST_MS = 50
 """Milliseconds of good sound before a loss that are used: 3 1/4 of the longest periods."""
-LOW_MS, HIGH_MS, WINDOW_MS = 5, 15, 20
+LOW_MS, HIGH_MS, WINDOW_MS = 5, 15, 10
 STAGE_MS = 10
 FADE_STAGES = 5
 MERGE_MS = 10
@@ -65,15 +65,15 @@ class Concealment:
     def merge(self, good: Sequence[int]) -> list[int]:
         """Good sound is back: return it with its first samples blended with what would have been concealed."""
         later = max(self.lost // (STAGE_MS * self._ms) - 1, 0)
-        overlap = min(self._pitch // 4 + later * 4 * self._ms, MERGE_MS * self._ms, len(good))
+        overlap = min(self._pitch // 4 + later * 2 * self._ms, MERGE_MS * self._ms, len(good))
         merged = [blend(self._next(), good[i], i, overlap) for i in range(overlap)]
         self.lost = 0
         return merged + list(good[overlap:])
 
     def _next(self) -> int:
         stage, quarter = STAGE_MS * self._ms, self._pitch // 4
-        soft = stage // 4
-        if self._periods < 3 and self.lost == self._periods * stage:
+        soft = stage // 10
+        if self._periods < 3 and self.lost == (self._periods + 1) * stage:
             self._old_periods, self._old_phase = self._periods, self._phase
             self._periods += 1
             self._phase %= self._pitch
