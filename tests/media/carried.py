@@ -21,7 +21,7 @@ Pcm = NDArray[np.int16]
 NUMBERS = {Codec.PCMU: 0, Codec.PCMA: 1, Codec.G722: 2, Codec.L16_8: 3, Codec.L16_16: 4, Codec.OPUS: 6}
 """Of the core's table."""
 PAYLOAD_TYPES = {Codec.PCMU: 0, Codec.PCMA: 8, Codec.G722: 9, Codec.L16_8: 96, Codec.L16_16: 97, Codec.OPUS: 98}
-OPUS_BITRATE, OPUS_LOSS = 24_000, 15
+OPUS_BITRATE, OPUS_LOSS = 32_000, 10
 """What the speaker's encoder is told: bits per second, and the loss in percent that its in-band FEC prepares for."""
 LATE = 0.02
 """Seconds that a receiver waits who does nothing about the network."""
