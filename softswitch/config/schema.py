@@ -114,7 +114,7 @@ class RtpTable(Table):
 
     ports: kinds.Ports = Field((20000, 29999), description="UDP ports for sound, inclusive; a call takes four.")
     codecs: kinds.Codecs = Field(
-        (Codec.G722, Codec.PCMA, Codec.PCMU),
+        (Codec.OPUS, Codec.G722, Codec.PCMA, Codec.PCMU),
         description="Codecs offered, the best first; both sides may differ. What only the two telephones know "
         "passes between them unheard.",
     )

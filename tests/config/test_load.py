@@ -125,7 +125,7 @@ def test_a_table_that_is_left_out_has_its_defaults(tmp_path: Path) -> None:
     assert (found.rtp.port_low, found.rtp.port_high, found.rtp.codecs) == (
         20000,
         29999,
-        (Codec.G722, Codec.PCMA, Codec.PCMU),
+        (Codec.OPUS, Codec.G722, Codec.PCMA, Codec.PCMU),
     )
     assert (found.recording.what, found.recording.keep, found.rtp.threads) == ("all", None, None)
     assert (found.switch.data, found.switch.language) == (tmp_path / "var", "en")

@@ -109,8 +109,9 @@ def test_each_hears_the_other_and_the_recording_has_each_on_a_channel_of_its_own
         assert early - other_late - slack < apart < late - other_early + slack
 
 
-def test_opus_passes_between_two_telephones(switch: RunningSwitch, baresip: Baresip) -> None:
-    caller, callee = pair(baresip, switch, 101, 102, (OPUS, OPUS))
+@pytest.mark.parametrize("other", [OPUS, PCMU], ids=["passed", "to mu-law"])
+def test_opus_is_heard_by_opus_and_by_others(switch: RunningSwitch, baresip: Baresip, other: str) -> None:
+    caller, callee = pair(baresip, switch, 101, 102, (OPUS, other))
     talk(switch, caller, callee)
     for_a_while(4.0)
     over(caller, callee)
