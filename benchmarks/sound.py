@@ -71,10 +71,13 @@ def main(sentences: int) -> None:
     def clean(codec: Codec, to: Codec | None, *, alone: bool) -> str:
         return f"{mean(codec, lambda payloads, seed: carry(payloads, codec, to=to, alone=alone).pcm, sentences):.2f}"
 
+    def coding(codec: Codec) -> str:
+        return f"{mean(codec, lambda payloads, seed: nothing(payloads, codec, Impairment()), sentences):.2f}"
+
     click.echo(f"Opus at {OPUS_BITRATE // 1000} kbit/s with FEC.\n")
     click.echo("| clean network | coding alone | the switch |\n|---|---|---|")
     for codec in RATES:
-        alone = f"{mean(codec, lambda payloads, seed: nothing(payloads, codec, Impairment()), sentences):.2f}"
+        alone = coding(codec)
         click.echo(f"| {codec} passed through | {alone} | {clean(codec, codec, alone=True)} |")
         click.echo(f"| {codec} mixed, linear to the listener | {alone} | {clean(codec, None, alone=True)} |")
         click.echo(f"| {codec} mixed, {codec} to the listener | {alone} | {clean(codec, codec, alone=False)} |")
