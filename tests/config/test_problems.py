@@ -72,7 +72,7 @@ ONE = {
     ),
     "a key from nowhere": (
         HEAD + "[recording]\nqwerty = 1\n",
-        "8:1 recording.qwerty: unknown key (known here: what, folder, keep)",
+        "8:1 recording.qwerty: unknown key (known here: what, folder, whisper_track, keep)",
     ),
     "another exchange's word": (
         SWITCH + '[people.101]\nname = "A"\nsecret = "x"\n',
