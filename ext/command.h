@@ -50,7 +50,6 @@ static inline void command_open_port(core *c, const command *m, int64_t now) {
     memset(p, 0, offsetof(port, row_count));
     p->row_count = 0;
     source_open(&p->source, m->handle, m->slot);
-    p->last_length = 0;
     memset(&p->playout, 0, sizeof p->playout);
     p->dtmf_send = p->dtmf_receive = DTMF_NONE;
     p->ptime = 20;
@@ -99,7 +98,7 @@ static inline void command_session(core *c, const command *m, int64_t now) {
         p->coder = f.format.coder;
     }
     if (p->codec != f.format.codec || p->format != f.format.format || !p->has_session) {
-        p->last_length = 0;
+        p->holds = 0;
         port_clock(p, f.format.codec, f.format.clock ? f.format.clock : 8000);
         again = 1;
     }

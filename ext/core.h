@@ -237,7 +237,6 @@ typedef struct coder {
 } coder;
 
 enum {
-    PORT_LAST = 240, /* 30 ms of G.711 */
     PLAYOUT_NARROW = 2 * 8 * (2 * PLC_PAST_MS + 3 * PLAYOUT_PIECE_MS) + PACKETS * 160 /* playout_size() of G.711 */
 };
 enum { STATE_FREE, STATE_OPEN, STATE_CLOSING };
@@ -262,6 +261,9 @@ typedef struct {
     uint32_t epoch; /* counts the streams that came */
     uint32_t mixed_by;        /* who needs it decoded: listeners that mix it, and its recordings together as one */
     uint8_t tapped;           /* it is decoded for its recordings */
+    uint8_t stale;            /* packets have come that play-out was not given */
+    uint32_t let_go_tick;     /* when the last who needed it decoded let go */
+    uint32_t frame_at;        /* the RTP timestamp of play-out's last frame */
     uint8_t talking;          /* the last frame that was decoded was not silence */
     int64_t tap_wait_ns;      /* how much earlier than it is played a recording places what is said */
     int64_t heard_ns;
@@ -278,6 +280,9 @@ typedef struct {
     uint32_t relay_from, relay_generation, relay_epoch; /* whose packets the offsets below are made for */
     uint16_t relay_sequence_offset, relay_anchor;
     uint32_t relay_timestamp_offset;
+    uint32_t resume_from, resume_at; /* whose packets were passed through, and the timestamp at which they ended */
+    uint8_t holds;            /* slots for which this listener still waits for play-out to come there */
+    uint8_t returning;        /* slots for which it has waited to be passed through again; 0: it does not */
     uint32_t octets;
     float round_trip; /* seconds, negative while unknown */
     port_counters counters;
@@ -305,8 +310,6 @@ typedef struct {
     uint64_t crowd;           /* with whom this listener shares the sum of all; 0: it is not in a crowd */
     /* cold */
     uint16_t row_count;
-    uint16_t last_length;
-    uint8_t last_payload[PORT_LAST]; /* of G.711, kept while it is only relayed */
     uint8_t packet[480 + 160]; /* G.711 that waits for the packet to be full */
     playout playout;
     _Alignas(8) uint8_t played[PLAYOUT_NARROW];

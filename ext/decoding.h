@@ -22,26 +22,26 @@ static inline void port_open_playout(port *p) {
     o->skipped = before.skipped;
 }
 
-static inline void port_begin_decoding(core *c, port *p, int64_t now) {
-    c->slot_decoding[p->source.slot]++;
-    p->talking = 0;
-    if (p->playout.codec) {
-        playout_flush(&p->playout);
-        /* Until the first packets have waited, the last relayed one goes on, fading: a hole would click. */
-        int16_t last[PORT_LAST];
-        if (p->last_length && now - p->heard_ns < 3 * CORE_FRAME_NS)
-            playout_prime(&p->playout, last, codecs[p->codec].decode(NULL, p->last_payload, p->last_length, last, PORT_LAST));
-    }
-    p->last_length = 0;
-    if (p->has_session && !codec_speaks(p->codec)) port_tell(c, p, EVENT_OPAQUE, STICKY_OPAQUE, 0.0f);
+/* Whether play-out has got all that came, up to this moment: whoever thinks a row over lets go of its sources and takes
+ * them again at once. */
+static inline int port_decoded(const core *c, const port *p) {
+    return !p->stale && (p->mixed_by || p->let_go_tick == (uint32_t)c->ticks);
 }
 
 static inline void port_want(core *c, port *p, int64_t now) {
-    if (p->mixed_by++ == 0) port_begin_decoding(c, p, now);
+    int goes_on = port_decoded(c, p);
+    if (p->mixed_by++) return;
+    c->slot_decoding[p->source.slot]++;
+    if (p->has_session && !codec_speaks(p->codec)) port_tell(c, p, EVENT_OPAQUE, STICKY_OPAQUE, 0.0f);
+    if (goes_on) return;
+    p->talking = p->stale = 0;
+    if (p->playout.codec) playout_flush(&p->playout);
 }
 
 static inline void port_unwant(core *c, port *p) {
-    if (--p->mixed_by == 0) c->slot_decoding[p->source.slot]--;
+    if (--p->mixed_by) return;
+    c->slot_decoding[p->source.slot]--;
+    p->let_go_tick = (uint32_t)c->ticks;
 }
 
 /* Think over whether the recordings of a port need it decoded in time: packets of a codec with state, or of another

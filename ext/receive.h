@@ -90,10 +90,7 @@ static inline void receive_audio(core *c, port *p, const uint8_t *data, const rt
         record_packet(c, p, payload, h, now);
     if (!p->playout.codec) return;
     if (!p->mixed_by) {
-        if (p->coder) return;
-        int keep = h->length < PORT_LAST ? h->length : PORT_LAST;
-        memcpy(p->last_payload, payload + h->length - keep, (size_t)keep);
-        p->last_length = (uint16_t)keep;
+        p->stale = 1;
         return;
     }
     if (playout_put(&p->playout, PACKET_AUDIO, h->timestamp, h->sequence, payload, h->length, fresh, now) == PLAYOUT_REFUSED)
@@ -102,7 +99,11 @@ static inline void receive_audio(core *c, port *p, const uint8_t *data, const rt
 
 /* The sender tells that it says nothing for now, by timestamps of this clock: what is missing then is not lost. */
 static inline void receive_silence(port *p, const rtp_header *h, uint32_t clock, int64_t now) {
-    if (!p->playout.codec || !p->mixed_by) return;
+    if (!p->playout.codec) return;
+    if (!p->mixed_by) {
+        p->stale = 1;
+        return;
+    }
     if (clock == p->source.clock) playout_put(&p->playout, PACKET_SILENCE, h->timestamp, h->sequence, NULL, 0, 0, now);
     else playout_pause(&p->playout);
 }

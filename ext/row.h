@@ -2,8 +2,7 @@
 #ifndef SOFTSWITCH_ROW_H
 #define SOFTSWITCH_ROW_H
 
-#include "recorder.h"
-#include "send.h"
+#include "seam.h"
 
 static inline uint32_t port_index(const core *c, const port *p) { return (uint32_t)(p - c->ports); }
 
@@ -72,16 +71,26 @@ static inline void row_claim(core *c, port *p, int64_t now) {
         p->row[kept++] = item;
     }
     p->row_count = (uint16_t)kept;
-    uint8_t mode = kept ? MODE_MIX : MODE_SILENT;
+    uint8_t mode = kept ? MODE_MIX : MODE_SILENT, returning = 0;
     if (heard == 1 && p->row[only].target == MIX_UNITY && HANDLE_KIND(p->row[only].source) == KIND_PORT &&
         relay_possible((port *)core_source(c, p->row[only].source), p)) {
-        mode = MODE_RELAY;
-        p->row[0] = p->row[only];
-        p->row[0].gain = MIX_UNITY;
-        p->row_count = 1;
+        int settled = kept == 1 && p->row[only].gain == MIX_UNITY;
+        if (seam_waits(c, p, (port *)core_source(c, p->row[only].source), settled)) {
+            returning = p->returning ? p->returning : 1;
+        } else {
+            mode = MODE_RELAY;
+            p->row[0] = p->row[only];
+            p->row[0].gain = MIX_UNITY;
+            p->row_count = 1;
+        }
     }
+    p->returning = returning;
     if (mode != p->mode) {
+        uint8_t held = p->holds;
+        p->holds = 0;
+        if (p->mode == MODE_RELAY && mode == MODE_MIX) seam_leave(c, p, now);
         relay_forget(p);
+        if (held && mode == MODE_RELAY) seam_resume(p, HANDLE_INDEX(p->row[0].source));
         if (p->mode == MODE_SILENT) p->marker = 1;
         if (mode == MODE_SILENT) port_flush(c, p);
         if (mode == MODE_MIX && p->has_session && !codec_speaks(p->codec)) port_tell(c, p, EVENT_OPAQUE, STICKY_OPAQUE, 0.0f);

@@ -24,10 +24,12 @@ static inline void list_add(uint32_t *first, uint32_t index, uint32_t *next, uin
 /* Make the frame that this port says in this tick, or none. */
 static inline void port_decode(core *c, port *p, int64_t now) {
     source *s = &p->source;
-    if (!p->playout.codec) return;
+    playout *o = &p->playout;
+    if (!o->codec) return;
     int16_t *pcm = source_make(c, s);
     int talked = p->talking;
-    p->talking = (uint8_t)playout_pop(&p->playout, pcm, now);
+    p->talking = (uint8_t)playout_pop(o, pcm, now);
+    p->frame_at = (uint32_t)(o->next + o->gap - playout_units(o, o->end - o->start)) - o->jump - p->ticks;
     if (!p->talking) {
         source_unmake(c, s);
     } else if (p->tapped && !(p->watch & WATCH_MASK)) {
@@ -139,14 +141,33 @@ static inline void port_mix(core *c, port *p, int64_t now) {
     }
 }
 
+/* A listener that could be passed through again: now, if the sound that it has got ends where a packet ends. */
+static inline void port_return(core *c, port *p, int64_t now) {
+    port *from = core_port(c, p->row[0].source);
+    if (p->row_count != 1 || !from) return;
+    int ready = seam_ready(p, from), playing = from->playout.state == PLAYOUT_PLAYING;
+    if (!ready && p->returning < SEAM_PATIENCE) {
+        p->returning++;
+        return;
+    }
+    p->returning = SEAM_NOW;
+    row_release(c, p);
+    row_claim(c, p, now);
+    if (ready && playing && p->mode == MODE_RELAY) seam_bind(c, p, from, now);
+}
+
 static inline void port_send(core *c, port *p, int64_t now) {
-    int digits = dtmf_busy(&p->dtmf_out);
+    int digits = dtmf_busy(&p->dtmf_out), led = 0;
     if (!digits && p->mode != MODE_MIX) return;
     /* A relay has sent less than half a frame ago: this slot's frame would come too early. */
     if (p->ever_sent && port_elapsed(p, now) < p->ticks / 2) return;
-    port_advance(p, now);
+    if (digits) p->holds = 0;
+    if (seam_holds(c, p, now, &led)) return;
+    if (!led) port_advance(p, now);
     relay_forget(p);
-    if (!port_digits(c, p) && p->mode == MODE_MIX) port_mix(c, p, now);
+    if (port_digits(c, p) || p->mode != MODE_MIX) return;
+    port_mix(c, p, now);
+    if (p->returning && p->mode == MODE_MIX) port_return(c, p, now);
 }
 
 /* ---- housekeeping ------------------------------------------------------------------------------------------------- */

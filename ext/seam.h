@@ -1,0 +1,104 @@
+/* Between pass-through and mix in the middle of speech: what was sent in one way goes on in the other, sample by sample.
+ *
+ * A packet that is passed through is heard at once, one that is mixed waits to be played. So a listener who is mixed from
+ * now on waits until play-out has come to the first sample that was not passed on; and a listener who is to be passed
+ * through again goes on being mixed until frames end where packets do, and is then sent at once what still waits. Our
+ * timestamps follow the sound: neither way repeats, drops or makes up any of it. */
+#ifndef SOFTSWITCH_SEAM_H
+#define SOFTSWITCH_SEAM_H
+
+#include "recorder.h"
+#include "send.h"
+
+enum {
+    SEAM_HOLD = 5,       /* slots that a listener waits for play-out at most: 100 ms */
+    SEAM_PATIENCE = 100, /* slots after which it is passed through again though a part of a frame is lost */
+    SEAM_NOW = 255
+};
+
+/* The listener is no longer passed through: remember where the sound that it has got ends. */
+static inline void seam_leave(core *c, port *p, int64_t now) {
+    p->holds = 0;
+    if (p->relay_from == CORE_NOBODY || now - p->sent_ns > 3 * CORE_FRAME_NS) return;
+    port *from = &c->ports[p->relay_from];
+    if (from->source.generation != p->relay_generation || from->epoch != p->relay_epoch || !from->playout.codec) return;
+    p->resume_from = p->relay_from;
+    p->resume_at = p->timestamp - p->relay_timestamp_offset + p->last_ticks;
+    p->holds = SEAM_HOLD;
+}
+
+/* It is passed through again before play-out has said anything to it: the numbers of before are still true. */
+static inline void seam_resume(port *p, uint32_t from) {
+    if (p->resume_from == from) p->relay_from = from;
+}
+
+/* In the listener's slot: 1 while it must wait, and 0 when it need not (any more). The timeline has then been led on to
+ * this frame and `*led` is set, or it is for the clock to do so. */
+static inline int seam_holds(core *c, port *p, int64_t now, int *led) {
+    if (!p->holds) return 0;
+    port *from = &c->ports[p->resume_from];
+    int playing = from->source.made[from->source.rate] == (uint32_t)c->ticks && from->playout.state == PLAYOUT_PLAYING;
+    int32_t lead = (int32_t)(from->frame_at - p->resume_at), frame = (int32_t)p->ticks;
+    if (playing && (lead > 25 * frame || lead < -25 * frame)) playing = p->holds = 0; /* another timeline */
+    if (!playing || lead < -frame / 2) {
+        if (p->holds) p->holds--;
+        return p->holds != 0;
+    }
+    p->holds = 0;
+    p->timestamp += p->last_ticks + (uint32_t)(lead > 0 ? lead : 0);
+    p->last_ticks = p->ticks;
+    p->sent_ns = now;
+    p->excess = 0;
+    *led = 1;
+    return 0;
+}
+
+/* Whether a listener that is mixed now must stay so for a while before `from` is passed through to it. */
+static inline int seam_waits(const core *c, const port *p, const port *from, int settled) {
+    if (p->mode != MODE_MIX || p->returning == SEAM_NOW) return 0;
+    if (!settled) return 1;
+    return from->playout.codec && from->playout.state != PLAYOUT_IDLE && port_decoded(c, from);
+}
+
+/* Whether what waits are packets as they came: long ones were cut, and their pieces have one number. */
+static inline int seam_whole(const packets *s) {
+    for (int i = 0; i < PACKETS; i++)
+        for (int k = i + 1; k < PACKETS && s->slots[i].kind != PACKET_FREE; k++)
+            if (s->slots[k].kind != PACKET_FREE && s->slots[k].sequence == s->slots[i].sequence) return 0;
+    return 1;
+}
+
+/* Whether the sound of `from` that this listener has got ends where a packet ends. */
+static inline int seam_ready(const port *p, const port *from) {
+    const playout *o = &from->playout;
+    if (p->packed) return 0;
+    if (o->state != PLAYOUT_PLAYING) return o->packets.held == 0;
+    return o->end == o->start && (o->gap == 0 || o->quiet) && seam_whole(&o->packets);
+}
+
+/* From now on packets of `from` are passed through: number them on from what was sent, and send what waits. */
+static inline void seam_bind(core *c, port *p, port *from, int64_t now) {
+    const playout *o = &from->playout;
+    uint16_t next = (uint16_t)(o->last_sequence + 1);
+    p->relay_from = (uint32_t)(from - c->ports);
+    p->relay_generation = from->source.generation;
+    p->relay_epoch = from->epoch;
+    p->relay_sequence_offset = (uint16_t)(p->next_sequence - next);
+    p->relay_timestamp_offset = p->timestamp + p->last_ticks - ((uint32_t)(o->next + o->gap) - o->jump);
+    p->relay_anchor = next;
+    p->fresh = SEQ_WINDOW;
+    int64_t after = INT64_MIN;
+    for (uint32_t sent = 0; sent < o->packets.held; sent++) {
+        const packet *first = NULL;
+        for (int i = 0; i < PACKETS; i++) {
+            const packet *k = &o->packets.slots[i];
+            if (k->kind == PACKET_AUDIO && k->timestamp > after && (!first || k->timestamp < first->timestamp)) first = k;
+        }
+        if (!first) return;
+        after = first->timestamp;
+        rtp_header h = {(uint32_t)first->timestamp - o->jump, 0, first->sequence, 0, first->length, 0, 0};
+        relay_packet(c, from, p, packets_payload(&o->packets, first), &h, 0, now);
+    }
+}
+
+#endif
