@@ -57,7 +57,7 @@ static inline void packets_keep(packets *s, packet k, const uint8_t *payload) {
     packet *slot = s->slots;
     while (slot->kind != PACKET_FREE) slot++;
     *slot = k;
-    memcpy(packets_payload(s, slot), payload, k.length);
+    if (k.length) memcpy(packets_payload(s, slot), payload, k.length);
     s->held++;
 }
 

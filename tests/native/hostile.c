@@ -19,7 +19,7 @@ static uint64_t ports[PORTS], players[PLAYERS], recordings[RECORDINGS];
 static uint8_t spoken[PORTS], types[PORTS];
 static uint32_t coders, packets_sent, blocks_read, events_read;
 static int16_t music[4800];
-static uint8_t *packet;
+static uint8_t *wire;
 
 static uint32_t rnd(uint32_t below) {
     state ^= state >> 12;
@@ -179,29 +179,29 @@ static uint16_t sequences[PORTS];
 static uint32_t stamps[PORTS];
 
 static size_t decent(int i, uint8_t type, size_t payload) {
-    rtp_write(packet, type, (int)rnd(2), sequences[i]++, stamps[i], 1000u + (uint32_t)i);
+    rtp_write(wire, type, (int)rnd(2), sequences[i]++, stamps[i], 1000u + (uint32_t)i);
     stamps[i] += 160;
-    for (size_t k = 0; k < payload; k++) packet[RTP_HEADER + k] = (uint8_t)rnd(256);
+    for (size_t k = 0; k < payload; k++) wire[RTP_HEADER + k] = (uint8_t)rnd(256);
     return RTP_HEADER + payload;
 }
 
 static size_t event_packet(int i) {
     static const uint16_t durations[] = {0, 1, 160, 800, 65535};
     size_t size = decent(i, 101, 4);
-    packet[RTP_HEADER] = (uint8_t)rnd(20);
-    put16(packet + RTP_HEADER + 2, durations[rnd(5)]);
-    if (rnd(2)) put32(packet + 4, stamps[i] - rnd(3) * 65535);
+    wire[RTP_HEADER] = (uint8_t)rnd(20);
+    put16(wire + RTP_HEADER + 2, durations[rnd(5)]);
+    if (rnd(2)) put32(wire + 4, stamps[i] - rnd(3) * 65535);
     return rnd(8) ? size : RTP_HEADER + rnd(5);
 }
 
 static size_t report_packet(void) {
     size_t size = 4 * (size_t)rnd(40);
-    for (size_t k = 0; k < size; k++) packet[k] = (uint8_t)rnd(256);
+    for (size_t k = 0; k < size; k++) wire[k] = (uint8_t)rnd(256);
     for (size_t at = 0; at + 4 <= size;) {
-        packet[at] = (uint8_t)(0x80 | rnd(32) | (rnd(8) ? 0 : 0x20));
-        packet[at + 1] = (uint8_t)(rnd(8) ? 200 + rnd(5) : rnd(256));
+        wire[at] = (uint8_t)(0x80 | rnd(32) | (rnd(8) ? 0 : 0x20));
+        wire[at + 1] = (uint8_t)(rnd(8) ? 200 + rnd(5) : rnd(256));
         uint32_t words = rnd(4) ? rnd(8) : rnd(65536);
-        put16(packet + at + 2, words);
+        put16(wire + at + 2, words);
         at += 4 * ((size_t)words + 1);
     }
     return rnd(8) ? size : size + rnd(4);
@@ -212,26 +212,26 @@ static size_t hostile_packet(int i) {
     switch (rnd(22)) {
     case 0: return rnd(14);                                                        /* shorter than a header */
     case 1: return 1;
-    case 2: packet[0] |= 15; return size;                                           /* CC = 15 */
-    case 3: packet[0] |= 15; return RTP_HEADER + rnd(60);
-    case 4: packet[0] |= 0x10; put16(packet + RTP_HEADER + 2, 65535); return size;  /* an extension that never ends */
-    case 5: packet[0] |= 0x10; put16(packet + RTP_HEADER + 2, rnd(50)); return size;
-    case 6: packet[0] |= 0x20; packet[size - 1] = 255; return size;                 /* more padding than packet */
-    case 7: packet[0] |= 0x20; packet[size - 1] = (uint8_t)rnd(200); return size;
-    case 8: packet[0] = (uint8_t)rnd(256); return size;                             /* another version */
+    case 2: wire[0] |= 15; return size;                                           /* CC = 15 */
+    case 3: wire[0] |= 15; return RTP_HEADER + rnd(60);
+    case 4: wire[0] |= 0x10; put16(wire + RTP_HEADER + 2, 65535); return size;  /* an extension that never ends */
+    case 5: wire[0] |= 0x10; put16(wire + RTP_HEADER + 2, rnd(50)); return size;
+    case 6: wire[0] |= 0x20; wire[size - 1] = 255; return size;                 /* more padding than packet */
+    case 7: wire[0] |= 0x20; wire[size - 1] = (uint8_t)rnd(200); return size;
+    case 8: wire[0] = (uint8_t)rnd(256); return size;                             /* another version */
     case 9: return decent(i, types[i], LARGEST - RTP_HEADER - 1 - rnd(100));        /* 64 kB */
     case 10: return decent(i, types[i], 1200 + rnd(400));                           /* about as much as fits */
-    case 11: put32(packet + 4, rnd(1u << 31) * 2u); return size;                    /* the timestamps jump */
+    case 11: put32(wire + 4, rnd(1u << 31) * 2u); return size;                    /* the timestamps jump */
     case 12: stamps[i] += rnd(1u << 31); return size;                               /* and stay there */
     case 13: sequences[i] = (uint16_t)rnd(65536); return size;                      /* the numbers jump */
-    case 14: put32(packet + 8, rnd(3)); return size;                                /* SSRCs take turns */
-    case 15: put32(packet + 8, c->ports[i].ssrc); return size;                      /* our own SSRC comes back */
+    case 14: put32(wire + 8, rnd(3)); return size;                                /* SSRCs take turns */
+    case 15: put32(wire + 8, c->ports[i].ssrc); return size;                      /* our own SSRC comes back */
     case 16: case 17: return event_packet(i);
     case 18: return report_packet();
     case 19: return decent(i, 13, rnd(20));                                         /* comfort noise */
     case 20: return decent(i, types[i], rnd(1000));                                 /* any length of payload */
     default:
-        for (size_t k = 0; k < size; k++) packet[k] = (uint8_t)rnd(256);
+        for (size_t k = 0; k < size; k++) wire[k] = (uint8_t)rnd(256);
         return rnd(500);
     }
 }
@@ -246,7 +246,7 @@ static void come(void) {
     from.port = (uint16_t)(rnd(50) ? 4000 : 4000 + rnd(3));
     /* A block of its own, so that a byte read behind its end is found. */
     uint8_t *exact = (uint8_t *)malloc(size ? size : 1);
-    memcpy(exact, packet, size);
+    memcpy(exact, wire, size);
     core_receive(c, (uint32_t)i, channel, exact, size, rnd(4) ? &from : NULL, now);
     free(exact);
 }
@@ -309,7 +309,7 @@ int main(int argc, char **argv) {
     if (argc != 3) return 2;
     state = strtoull(argv[1], NULL, 10) * 2 + 1;
     uint64_t total = strtoull(argv[2], NULL, 10);
-    packet = (uint8_t *)calloc(1, LARGEST + 16);
+    wire = (uint8_t *)calloc(1, LARGEST + 16);
     c = core_open(PORTS, PLAYERS, RECORDINGS, 0, 2208988800000000000ll);
     demand(c != NULL, "no memory");
     now = 1000000000;
@@ -341,6 +341,6 @@ int main(int argc, char **argv) {
     for (int i = 0; i < PORTS; i++) demand(c->ports[i].mixed_by == 0, "a port is still mixed by somebody");
     printf("%llu packets in, %u out, %u blocks, %u events\n", (unsigned long long)total, packets_sent, blocks_read, events_read);
     core_close(c);
-    free(packet);
+    free(wire);
     return 0;
 }
