@@ -16,7 +16,10 @@ cdef extern from "core.h" nogil:
     ctypedef struct opus_settings:
         int32_t bitrate, playback_rate
         uint8_t complexity, loss, fec, dtx, constant
+    ctypedef struct opus_block:
+        uint8_t expected
     void opus_tune(void *state, const opus_settings *settings)
+    void opus_reported(void *state, uint8_t fraction)
     ctypedef struct c_codec "codec":
         uint32_t rate, clock, state
         uint16_t frame, ticks, bytes
@@ -209,6 +212,12 @@ cdef class Codec:
         settings.bitrate, settings.playback_rate, settings.complexity = bitrate, playback_rate, complexity
         settings.loss, settings.fec, settings.dtx, settings.constant = loss, fec, dtx, constant
         opus_tune(self.state, &settings)
+
+    def reported(self, uint8_t fraction):
+        """The peer's report, in 1/256; the loss that Opus expects now, in percent."""
+        assert self.which == CODEC_OPUS
+        opus_reported(self.state, fraction)
+        return (<opus_block *>self.state).expected
 
     def lasts(self, bytes payload):
         return codecs[self.which].lasts(<const uint8_t *><const char *>payload, len(payload))

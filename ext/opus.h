@@ -13,6 +13,7 @@ enum {
     OPUS_RATE = 16000,
     OPUS_PIECE = 40,        /* samples of 2.5 ms: what every duration is a multiple of */
     OPUS_LONGEST = 5760,    /* RTP clock units of 120 ms, the longest packet */
+    OPUS_LOSS = 30,         /* percent, the most that is expected: beyond, recovery data cost more than they mend */
     OPUS_FUNCTIONS = 9
 };
 /* Values of opus_defines.h, which are part of the library's binary interface. */
@@ -60,8 +61,9 @@ static const opus_settings opus_usual = {28000, 48000, 5, 5, 1, 0, 0};
 
 typedef struct {
     uint32_t decoder; /* bytes from the start of the block */
-    uint8_t dtx;
-    uint8_t spare[59];
+    int32_t loss;     /* 1/256 percent: what the peer says it loses, smoothed */
+    uint8_t dtx, expected; /* percent that the encoder was told */
+    uint8_t spare[54];
 } opus_block;
 
 static inline size_t opus_aligned(size_t size) { return (size + 63) / 64 * 64; }
@@ -81,6 +83,8 @@ static inline void opus_tune(void *state, const opus_settings *s) {
     void *encoder = opus_encoder(b);
     int32_t width = s->playback_rate < 12000 ? OPUS_NARROWBAND : s->playback_rate < 16000 ? OPUS_MEDIUMBAND : OPUS_WIDEBAND;
     b->dtx = s->dtx != 0;
+    b->expected = s->loss;
+    b->loss = s->loss * 256;
     opus.encoder_set(encoder, OPUS_SET_BITRATE, (int32_t)s->bitrate);
     opus.encoder_set(encoder, OPUS_SET_MAX_BANDWIDTH, width);
     opus.encoder_set(encoder, OPUS_SET_VBR, (int32_t)!s->constant);
@@ -92,9 +96,21 @@ static inline void opus_tune(void *state, const opus_settings *s) {
     opus.encoder_set(encoder, OPUS_SET_SIGNAL, (int32_t)OPUS_VOICE);
 }
 
-/* How much of the packets the peer says it loses, in percent. */
+/* The peer expects to lose so much, in percent; what it is told already, the library is not told again. */
 static inline void opus_expect_loss(void *state, int percent) {
-    opus.encoder_set(opus_encoder(state), OPUS_SET_LOSS, (int32_t)(percent < 0 ? 0 : percent > 100 ? 100 : percent));
+    opus_block *b = state;
+    percent = percent < 0 ? 0 : percent > OPUS_LOSS ? OPUS_LOSS : percent;
+    if (percent == b->expected) return;
+    b->expected = (uint8_t)percent;
+    opus.encoder_set(opus_encoder(b), OPUS_SET_LOSS, (int32_t)percent);
+}
+
+/* A receiver report: `fraction` of 256 were lost since the last one (RFC 3550 section 6.4.1). A report of 5 s is one
+ * burst or none, so each counts for a quarter. */
+static inline void opus_reported(void *state, uint8_t fraction) {
+    opus_block *b = state;
+    b->loss += (fraction * 100 - b->loss) / 4;
+    opus_expect_loss(state, (b->loss + 128) / 256);
 }
 
 static int opus_open(void *state) {

@@ -55,6 +55,7 @@ static inline void receive_report(core *c, port *p, const uint8_t *data, size_t 
         p->counters.remote_lost = r.lost > 0 ? (uint32_t)r.lost : 0;
         p->remote_reported = 1;
         p->remote_fraction = r.fraction_lost;
+        if (p->codec == CODEC_OPUS && p->coder) opus_reported(p->coder->state, r.fraction_lost);
         p->remote_jitter = (float)r.jitter / (float)p->source.clock;
         if (r.last_report) {
             /* RFC 3550 section 6.4.1: A - LSR - DLSR, in 1/65536 s. */

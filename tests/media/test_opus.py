@@ -126,6 +126,14 @@ def test_speech_carries_what_was_lost_before_it_whatever_loss_is_expected(loss: 
     assert sum(receiver.recover(packet, FRAME) is not None for packet in packets) > 60
 
 
+def test_the_expected_loss_follows_the_reports_of_the_peer() -> None:
+    codec = kernels.Codec(OPUS)
+    # 5 % before the first report, each of which counts for a quarter: 5 + (25 - 5) / 4, 10 + (25 - 10) / 4.
+    assert [codec.reported(64) for _ in range(2)] == [10, 14]
+    assert [codec.reported(255) for _ in range(30)][-1] == 30
+    assert [codec.reported(0) for _ in range(30)][-1] == 0
+
+
 def test_nothing_is_recovered_where_nothing_was_sent() -> None:
     codec = kernels.Codec(OPUS)
     codec.tune(**{**USUAL, "fec": False})
