@@ -156,6 +156,9 @@ static int opus_lasts(const uint8_t *payload, int length) {
     return frame * frames <= OPUS_LONGEST ? frame * frames : 0;
 }
 
+/* A packet without a frame: the first one that its sender's DTX left empty (RFC 7587 section 3.1.3). */
+static int opus_pauses(const uint8_t *payload, int length) { return length <= 2; }
+
 /* Take the addresses of libopus.FUNCTIONS; 0 for those that the library lacks. */
 static void opus_setup(const uint64_t addresses[OPUS_FUNCTIONS]) {
     void *functions[OPUS_FUNCTIONS];

@@ -20,6 +20,7 @@ enum {
     PLAYOUT_LONG_MS = 120,   /* the longest packet that cannot be cut */
     PLAYOUT_PIECE_MS = 20,   /* what others are cut to */
     PLAYOUT_GIVE_UP = 10,    /* missing frames in a row after which the next packet starts anew */
+    PLAYOUT_DTX = 25,        /* the same for Opus that pauses: a packet comes in 400 ms (RFC 7587 section 3.1.3) */
     PLAYOUT_SLACK_MS = 3,    /* above the target by so much, before sound is taken out */
     PLAYOUT_HURRY_MS = 60,   /* above it by so much, any likeness will do */
     PLAYOUT_SKIP_MS = 300,   /* above it by so much, packets are thrown away */
@@ -30,6 +31,7 @@ enum {
     PLAYOUT_NOISY = 150000   /* and above which somebody does: -38 dBov */
 };
 enum { PLAYOUT_IDLE, PLAYOUT_FILLING, PLAYOUT_PLAYING };
+enum { NOISE_NONE, NOISE_TOLD /* by RFC 3389 */, NOISE_CODEC /* of the codec's own making */ };
 enum { PLAYOUT_STORED, PLAYOUT_DUPLICATE, PLAYOUT_LATE, PLAYOUT_JUMPED, PLAYOUT_REFUSED };
 
 typedef struct {
@@ -45,8 +47,12 @@ typedef struct {
     int32_t offset[2];   /* of the last packets within their frames, samples */
     uint16_t last_sequence;
     uint8_t state, quiet, concealing, primed, rest, missing;
+    uint8_t noise;       /* what is heard while the sender says nothing */
+    uint8_t dtx;         /* this sender pauses without a word */
     uint16_t wary;       /* losses of late, where the next packet could undo them if sound waited for it */
     uint32_t floor;      /* the least mean square of late */
+    uint32_t doubt;      /* frames made up while nothing waited: the next packet tells whether they were lost */
+    cn_state cn;
     /* for statistics */
     int32_t delayed;     /* what the fastest packet waits now, RTP clock units */
     uint32_t late, duplicate, concealed, stretched, skipped;
@@ -71,7 +77,8 @@ static inline size_t playout_size(const codec *c) {
 static inline void playout_flush(playout *p) {
     packets_clear(&p->packets);
     p->state = PLAYOUT_IDLE;
-    p->concealing = p->primed = p->quiet = p->missing = 0;
+    p->concealing = p->primed = p->quiet = p->missing = p->noise = 0;
+    p->doubt = 0;
     p->end = p->start;
     p->delayed = 0;
 }
@@ -107,6 +114,15 @@ static inline int64_t playout_wait(const playout *p, int64_t position, int64_t n
 }
 
 /* ---- packets come -------------------------------------------------------------------------------------------------- */
+static inline int playout_follows(const playout *p, uint16_t sequence) { return sequence == (uint16_t)(p->last_sequence + 1); }
+
+/* What was missing while nothing waited was lost, unless the sender has only paused. */
+static inline void playout_judge(playout *p, int paused) {
+    if (!paused) p->concealed += p->doubt;
+    else p->dtx |= p->doubt && p->codec->conceal;
+    p->doubt = 0;
+}
+
 static inline int playout_keep(playout *p, packet k, const uint8_t *payload) {
     packets *s = &p->packets;
     if (p->state == PLAYOUT_PLAYING && k.timestamp + k.lasts <= p->next && k.kind == PACKET_AUDIO) {
@@ -150,8 +166,8 @@ static inline int64_t playout_place(playout *p, int kind, uint32_t timestamp, ui
     return place;
 }
 
-/* Take one packet. PACKET_SILENCE: comfort noise or a telephone event, no sound until the next packet (`length` 0).
- * `restarted`: another SSRC, or the sequence numbers began anew. */
+/* Take one packet. PACKET_SILENCE: no sound until the next packet, but comfort noise if the payload tells of some (none:
+ * a telephone event). `restarted`: another SSRC, or the sequence numbers began anew. */
 static inline int playout_put(playout *p, int kind, uint32_t timestamp, uint16_t sequence, const uint8_t *payload,
                               int length, int restarted, int64_t now) {
     int lasts = kind == PACKET_AUDIO ? p->codec->lasts(payload, length) : 0;
@@ -163,6 +179,8 @@ static inline int playout_put(playout *p, int kind, uint32_t timestamp, uint16_t
     if (p->state == PLAYOUT_IDLE) {
         if (kind != PACKET_AUDIO) return PLAYOUT_STORED;
         p->state = PLAYOUT_FILLING;
+        playout_judge(p, !restarted && playout_follows(p, sequence) && timestamp != (uint32_t)p->next - p->jump);
+        cn_open(&p->cn, timestamp);
         p->jump = 0;
         p->newest = p->next = timestamp;
         p->gap = p->missing = p->quiet = 0;
@@ -178,7 +196,10 @@ static inline int playout_put(playout *p, int kind, uint32_t timestamp, uint16_t
         delay_learn(&p->delay, place, units);
     }
     packet k = {place, 0, 0, sequence, (uint8_t)kind};
-    if (kind == PACKET_SILENCE) return playout_keep(p, k, payload);
+    if (kind == PACKET_SILENCE) {
+        k.length = (uint16_t)(length < 1 + CN_ORDER ? length : 1 + CN_ORDER);
+        return playout_keep(p, k, payload);
+    }
     int step = p->codec->bytes && length > p->codec->bytes ? p->codec->bytes : length, verdict = PLAYOUT_STORED;
     for (int at = 0; at < length; at += step) {
         int piece = length - at < step ? length - at : step;
@@ -191,12 +212,24 @@ static inline int playout_put(playout *p, int kind, uint32_t timestamp, uint16_t
     return jumped && verdict == PLAYOUT_STORED ? PLAYOUT_JUMPED : verdict;
 }
 
-/* The sender says nothing for now, at a place that is not known: what is missing from here on is not lost. */
-static inline void playout_pause(playout *p) { p->quiet |= p->state == PLAYOUT_PLAYING && !p->packets.held; }
+/* What is missing from here on is not lost; the payload of comfort noise, if there is one, tells what to hear. */
+static inline void playout_hold(playout *p, const uint8_t *payload, int length) {
+    p->quiet = 1;
+    if (cn_take(&p->cn, payload, length)) p->noise = NOISE_TOLD;
+}
+
+/* The sender says nothing for now, at a place that is not known. */
+static inline void playout_pause(playout *p, const uint8_t *payload, int length) {
+    if (p->state == PLAYOUT_PLAYING && !p->packets.held) playout_hold(p, payload, length);
+}
 
 /* ---- frames go ----------------------------------------------------------------------------------------------------- */
 static inline void playout_silence(playout *p, int n) {
-    memset(p->pcm + p->end, 0, (size_t)n * sizeof *p->pcm);
+    int16_t *out = p->pcm + p->end;
+    int made = p->noise == NOISE_CODEC ? p->codec->conceal(p->codec_state, out, n) : 0;
+    if (made < 0) made = 0;
+    if (p->noise == NOISE_TOLD) cn_make(&p->cn, out, n);
+    else memset(out + made, 0, (size_t)(n - made) * sizeof *out);
     p->end += n;
     p->gap += playout_units(p, n);
 }
@@ -225,12 +258,16 @@ static inline int playout_decode(playout *p, packet *k) {
     int offset = p->end - p->start, frame = p->codec->frame;
     int n = p->codec->decode(p->codec_state, packets_payload(&p->packets, k), k->length, out, p->room - p->end);
     int past = (int)playout_samples(p, p->next - k->timestamp);
+    int pauses = p->codec->pauses && p->codec->pauses(packets_payload(&p->packets, k), k->length);
     packets_drop(&p->packets, k);
     if (n <= past) return 0;
     if (past) memmove(out, out + past, (size_t)(n - past) * sizeof *out);
     n -= past;
     if (p->concealing) plc_merge(&p->plc, out, n);
-    p->concealing = p->primed = p->quiet = 0;
+    p->concealing = p->primed = 0;
+    p->quiet = (uint8_t)pauses;
+    p->noise = pauses ? NOISE_CODEC : NOISE_NONE;
+    playout_judge(p, 0);
     p->end += n;
     p->next += playout_units(p, n);
     p->gap = 0;
@@ -244,7 +281,10 @@ static inline int playout_decode(playout *p, packet *k) {
 static inline packet *playout_due(playout *p) {
     packet *k = packets_oldest(&p->packets);
     while (k && (k->kind == PACKET_SILENCE ? k->timestamp <= p->next || p->quiet : k->timestamp + k->lasts <= p->next)) {
-        p->quiet |= k->kind == PACKET_SILENCE;
+        if (k->kind == PACKET_SILENCE) {
+            if (playout_follows(p, k->sequence)) playout_judge(p, 1);
+            playout_hold(p, packets_payload(&p->packets, k), k->length);
+        }
         packets_drop(&p->packets, k);
         k = packets_oldest(&p->packets);
     }
@@ -273,7 +313,8 @@ static inline int playout_recover(playout *p, const packet *k, int64_t missing) 
     return 1;
 }
 
-/* Fill the line to one frame; return how many samples were decoded for it, and set `*lost` if some were made up. */
+/* Fill the line to one frame; return how many samples were decoded for it, and set `*lost` if some were made up:
+ * to -1 if that was all that could be done. */
 static inline int playout_fill(playout *p, int64_t now, int *lost) {
     int came = 0, frame = p->codec->frame;
     while (p->end - p->start < frame) {
@@ -282,7 +323,11 @@ static inline int playout_fill(playout *p, int64_t now, int *lost) {
         int64_t missing = k ? playout_samples(p, k->timestamp - p->next - p->gap) : 0;
         if (k && k->timestamp > p->next) {
             /* Its number follows at once, so the sender has paused: the sound may begin when it has waited long enough. */
-            p->quiet |= k->sequence == (uint16_t)(p->last_sequence + 1);
+            if (playout_follows(p, k->sequence)) {
+                if (!p->quiet && p->codec->conceal) p->noise = NOISE_CODEC;
+                p->quiet = 1;
+                playout_judge(p, 1);
+            }
             int64_t wait = playout_wait(p, k->timestamp, now + playout_units(p, frame - need));
             if (p->quiet ? wait < playout_target(p) || need < frame : missing > 0) {
                 if (p->quiet) {
@@ -306,7 +351,7 @@ static inline int playout_fill(playout *p, int64_t now, int *lost) {
             playout_silence(p, need);
         } else {
             playout_conceal(p, need, 0);
-            *lost = 1;
+            if (!*lost) *lost = -1;
         }
     }
     return came;
@@ -442,12 +487,15 @@ static inline int playout_pop(playout *p, int16_t *out, int64_t now) {
         playout_skip(p, units);
         p->wary -= p->wary > 0;
         came = playout_fill(p, units, &lost);
-        p->concealed += (uint32_t)lost;
+        p->concealed += lost > 0;
+        p->doubt += lost < 0;
         if (!p->quiet && !p->concealing && p->gap == 0) playout_steer(p, units);
         p->delayed = (int32_t)playout_wait(p, p->next + p->gap - playout_units(p, p->end - p->start), units);
         p->missing = came || p->quiet || p->packets.held ? 0 : (uint8_t)(p->missing + 1);
-        if (p->missing >= PLAYOUT_GIVE_UP) {
+        if (p->missing >= (p->dtx ? PLAYOUT_DTX : PLAYOUT_GIVE_UP)) {
+            uint32_t doubt = p->doubt;
             playout_flush(p);
+            p->doubt = doubt;
             return 0;
         }
     }

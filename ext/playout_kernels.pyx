@@ -33,6 +33,7 @@ cdef extern from "playout.h" nogil:
         int (*conceal)(void *state, int16_t *pcm, int n) noexcept
         int (*recover)(void *state, const uint8_t *following, int length, int16_t *pcm, int n) noexcept
         int (*lasts)(const uint8_t *payload, int length) noexcept
+        int (*pauses)(const uint8_t *payload, int length) noexcept
     const c_codec *codecs
     void codec_setup()
     size_t codec_size(int which)
@@ -125,6 +126,7 @@ cdef class Concealment:
 
 
 # A codec of the tests' own that cannot be cut, conceals and recovers: [steps of 2.5 ms, level, level of what was before].
+# Level 200 is the last before a pause.
 cdef int toy_lasts(const uint8_t *payload, int length) noexcept nogil:
     return payload[0] * 120 if length >= 2 else 0
 
@@ -150,10 +152,14 @@ cdef int toy_recover(void *state, const uint8_t *following, int length, int16_t 
         pcm[i] = <int16_t>(following[2] * 100)
     return n
 
+cdef int toy_pauses(const uint8_t *payload, int length) noexcept nogil:
+    return payload[1] == 200
+
 cdef c_codec toy
 memset(&toy, 0, sizeof(toy))
 toy.rate, toy.clock, toy.frame, toy.ticks = 16000, 48000, 320, 960
 toy.decode, toy.conceal, toy.recover, toy.lasts = toy_decode, toy_conceal, toy_recover, toy_lasts
+toy.pauses = toy_pauses
 
 codec_setup()
 

@@ -4,7 +4,7 @@
 
 #include "signals.h"
 
-enum { PAYLOAD_TYPE_CN = 13 }; /* RFC 3389: silence begins; nothing to play */
+enum { PAYLOAD_TYPE_CN = 13 }; /* RFC 3389: silence begins, and how it sounds */
 
 static inline void port_tell_digit(core *c, port *p, uint8_t event, uint32_t duration) {
     core_event e;
@@ -98,15 +98,16 @@ static inline void receive_audio(core *c, port *p, const uint8_t *data, const rt
         p->counters.bad_packet++;
 }
 
-/* The sender tells that it says nothing for now, by timestamps of this clock: what is missing then is not lost. */
-static inline void receive_silence(port *p, const rtp_header *h, uint32_t clock, int64_t now) {
+/* The sender tells that it says nothing for now, by timestamps of this clock: what is missing then is not lost. `noise` of
+ * `length` bytes tells what is heard instead. */
+static inline void receive_silence(port *p, const rtp_header *h, uint32_t clock, const uint8_t *noise, int length, int64_t now) {
     if (!p->playout.codec) return;
     if (!p->mixed_by) {
         p->stale = 1;
         return;
     }
-    if (clock == p->source.clock) playout_put(&p->playout, PACKET_SILENCE, h->timestamp, h->sequence, NULL, 0, 0, now);
-    else playout_pause(&p->playout);
+    if (clock == p->source.clock) playout_put(&p->playout, PACKET_SILENCE, h->timestamp, h->sequence, noise, length, 0, now);
+    else playout_pause(&p->playout, noise, length);
 }
 
 /* Take one datagram of a port's socket. `from` is NULL when the socket is connected to the proven source. */
@@ -178,13 +179,13 @@ static inline void core_receive(core *c, uint32_t index, int channel, const uint
             if (!(p->flags & SESSION_KEYS)) relay_packet(c, p, listener, data, &h, 1, now);
             else if (order == SEQ_NEXT) listener->relay_sequence_offset--; /* the gap would look like a loss */
         }
-        receive_silence(p, &h, p->event_clock, now);
+        receive_silence(p, &h, p->event_clock, NULL, 0, now);
         dtmf_news news = dtmf_receive(&p->dtmf_in, &payload, h.timestamp, now);
         port_digit_news(c, p, &news);
         return;
     }
     if (h.payload_type == PAYLOAD_TYPE_CN || h.length == 0) {
-        receive_silence(p, &h, h.payload_type == PAYLOAD_TYPE_CN ? 8000 : p->source.clock, now);
+        receive_silence(p, &h, h.payload_type == PAYLOAD_TYPE_CN ? 8000 : p->source.clock, data + h.offset, h.length, now);
         /* Not agreed with the listeners, so not passed on; a gap in the numbers would look like a loss to them. */
         for (int i = 0; i < p->source.hearer_count; i++) {
             port *listener = &c->ports[p->source.hearers[i]];

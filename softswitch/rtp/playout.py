@@ -22,6 +22,7 @@ from typing import Protocol
 import numpy as np
 
 from softswitch.rtp import stretch
+from softswitch.rtp.cn import ORDER, ComfortNoise
 from softswitch.rtp.delay import Delay
 from softswitch.rtp.pitch import Pcm
 from softswitch.rtp.plc import PAST_MS, Concealment
@@ -31,6 +32,8 @@ __all__ = ["Decoder", "Kind", "Playout", "Put", "State"]
 PACKETS = 32
 GIVE_UP = 10
 """Missing frames in a row after which the next packet starts anew (a pause, not a loss)."""
+DTX = 25
+"""The same for a sender of Opus that pauses: a packet comes in 400 ms (RFC 7587 section 3.1.3)."""
 SLACK_MS, HURRY_MS, SKIP_MS = 3, 60, 300
 """How far above the target sound is taken out; at any likeness; packets are thrown away."""
 WARY, WARIEST = 100, 1000
@@ -58,12 +61,25 @@ class Decoder(Protocol):
     def decode(self, payload: bytes) -> Sequence[int]: ...
     def conceal(self, n: int) -> Sequence[int]: ...
     def recover(self, following: bytes, n: int) -> Sequence[int]: ...
+    def pauses(self, payload: bytes) -> bool:
+        """Whether the sender says with it that he sends no more for now."""
+        ...
 
 
 class Kind(IntEnum):
     AUDIO = 1
     SILENCE = 2
     """The sender says that nothing is to be heard from here on."""
+
+
+class Noise(IntEnum):
+    """What is heard while the sender says nothing."""
+
+    NONE = 0
+    TOLD = 1
+    """By RFC 3389."""
+    CODEC = 2
+    """Of the codec's own making."""
 
 
 class State(IntEnum):
@@ -109,6 +125,12 @@ class Playout:
         self._offset = (0, 0)
         self._last_sequence = 0
         self._quiet = self._concealing = self._primed = False
+        self._noise = Noise.NONE
+        self._cn = ComfortNoise(0)
+        self._dtx = False
+        """This sender pauses without a word."""
+        self._doubt = 0
+        """Frames made up while nothing waited: the next packet tells whether they were lost."""
         self._rest = self._missing = self._floor = 0
         self._wary = 0
         """Losses of late, where the next packet could undo them if sound waited for it."""
@@ -127,7 +149,8 @@ class Playout:
         self._line.clear()
         self.state = State.IDLE
         self._concealing = self._primed = self._quiet = False
-        self._missing = self.delayed = 0
+        self._noise = Noise.NONE
+        self._missing = self._doubt = self.delayed = 0
 
     # ---- packets come ----
 
@@ -136,7 +159,7 @@ class Playout:
     ) -> Put:
         """Take one packet; ``restarted``: another SSRC, or the sequence numbers began anew.
 
-        Comfort noise and telephone events are ``Kind.SILENCE``, without payload.
+        Comfort noise and telephone events are ``Kind.SILENCE``, the latter without payload.
         """
         codec = self._codec
         lasts = codec.lasts(payload) if kind is Kind.AUDIO else 0
@@ -149,6 +172,10 @@ class Playout:
             if kind is not Kind.AUDIO:
                 return Put.STORED
             self.state = State.FILLING
+            at_once = timestamp == (self._next - self._jump) % (1 << 32)
+            self._judge(paused=not restarted and self._follows(sequence) and not at_once)
+            self._cn = ComfortNoise(timestamp)
+            self._noise = Noise.NONE
             self._newest = self._next = timestamp
             self._jump = self._gap = self._missing = 0
             # Packets of 10 or 30 ms end within a frame, whose other half comes later.
@@ -157,7 +184,7 @@ class Playout:
             self._delay.restart()
         place, jumped = self._place(kind, timestamp, sequence, restarted, units)
         if kind is Kind.SILENCE:
-            return self._keep(_Packet(place, 0, sequence, kind, b""))
+            return self._keep(_Packet(place, 0, sequence, kind, payload[: 1 + ORDER]))
         if place not in self._held:
             least = self._delay.least
             if not self._held and least is not None and units - place - least > codec.clock // 4:
@@ -184,10 +211,20 @@ class Playout:
         # It is as old as a packet that has just come is, and behind all that came.
         least = self._delay.least
         said = self._newest if least is None else now - least
-        follows = sequence == (self._last_sequence + 1) % 65_536
-        place = self._newest if follows else max(said, self._newest)
+        place = self._newest if self._follows(sequence) else max(said, self._newest)
         self._jump = (place - timestamp) % (1 << 32)
         return place, True
+
+    def _follows(self, sequence: int) -> bool:
+        return sequence == (self._last_sequence + 1) % 65_536
+
+    def _judge(self, *, paused: bool) -> None:
+        """What was missing while nothing waited was lost, unless the sender has only paused."""
+        if not paused:
+            self.concealed += self._doubt
+        elif self._doubt and self._codec.conceals:
+            self._dtx = True
+        self._doubt = 0
 
     def _keep(self, packet: _Packet) -> Put:
         if self.state is State.PLAYING and packet.end <= self._next and packet.kind is Kind.AUDIO:
@@ -214,7 +251,7 @@ class Playout:
     def pop(self, now: int) -> list[int]:
         """Take the frame that is due at ``now``; empty when nobody is talking."""
         units = self._clock(now)
-        came, lost = 0, False
+        came = 0
         if self.state is State.FILLING and self._wait(min(self._held), units) >= self.target + self._first:
             self.state = State.PLAYING
             self._next, self._gap, self._offset = min(self._held), 0, (0, 0)
@@ -227,13 +264,16 @@ class Playout:
             self._skip(units)
             self._wary = max(self._wary - 1, 0)
             came, lost = self._fill(units)
-            self.concealed += lost
+            self.concealed += lost > 0
+            self._doubt += lost < 0
             if not self._quiet and not self._concealing and self._gap == 0:
                 self._steer(units)
             self.delayed = self._wait(self._next + self._gap - self._units(len(self._line)), units)
             self._missing = 0 if came or self._quiet or self._held else self._missing + 1
-            if self._missing >= GIVE_UP:
+            if self._missing >= (DTX if self._dtx else GIVE_UP):
+                doubt = self._doubt
                 self.flush()
+                self._doubt = doubt
                 return []
         frame, self._line = self._line[: self._frame], self._line[self._frame :]
         self._played = (self._played + frame)[-self._past :]
@@ -248,15 +288,22 @@ class Playout:
         self._plc.begin(self._played)
         self._primed = self._concealing = True
 
-    def _fill(self, now: int) -> tuple[int, bool]:
-        """Fill the line to one frame; how many samples were decoded for it, and whether some were made up."""
-        came, lost = 0, False
+    def _fill(self, now: int) -> tuple[int, int]:
+        """Fill the line to one frame; how many samples were decoded for it, and whether some were made up.
+
+        -1 if that was all that could be done.
+        """
+        came = lost = 0
         while (need := self._frame - len(self._line)) > 0:
             packet = self._due()
             if packet and packet.timestamp > self._next:
                 missing = self._samples(packet.timestamp - self._next - self._gap)
                 # Its number follows at once, so the sender has paused: the sound may begin when it has waited enough.
-                self._quiet |= packet.sequence == (self._last_sequence + 1) % 65_536
+                if self._follows(packet.sequence):
+                    if not self._quiet and self._codec.conceals:
+                        self._noise = Noise.CODEC
+                    self._quiet = True
+                    self._judge(paused=True)
                 waits = self._wait(packet.timestamp, now + self._units(self._frame - need))
                 if self._quiet and (waits < self._target or need < self._frame):
                     self._silence(need)
@@ -266,7 +313,7 @@ class Playout:
                         came += missing
                     else:
                         self._conceal(min(missing, need), missing)
-                        lost = True
+                        lost = 1
                     continue
                 if not self._quiet and self._gap:
                     self._lost()
@@ -278,7 +325,7 @@ class Playout:
                 self._silence(need)
             else:
                 self._conceal(need, 0)
-                lost = True
+                lost = lost or -1
         return came, lost
 
     def _due(self) -> _Packet | None:
@@ -288,7 +335,11 @@ class Playout:
             if packet.kind is Kind.SILENCE:
                 if packet.timestamp > self._next and not self._quiet:
                     return packet
+                if self._follows(packet.sequence):
+                    self._judge(paused=True)
                 self._quiet = True
+                if self._cn.take(packet.payload):
+                    self._noise = Noise.TOLD
             elif packet.end > self._next:
                 return packet
             del self._held[packet.timestamp]
@@ -303,7 +354,10 @@ class Playout:
         self._offset = (len(self._line) % self._frame, self._offset[0])
         if self._concealing:
             decoded = self._plc.merge(decoded)
-        self._concealing = self._primed = self._quiet = False
+        self._concealing = self._primed = False
+        self._quiet = self._codec.pauses(packet.payload)
+        self._noise = Noise.CODEC if self._quiet else Noise.NONE
+        self._judge(paused=False)
         self._line += decoded
         self._next += self._units(len(decoded))
         self._gap = 0
@@ -311,7 +365,15 @@ class Playout:
         return len(decoded)
 
     def _silence(self, n: int) -> None:
-        self._line += [0] * n
+        made: list[int] = []
+        match self._noise:
+            case Noise.TOLD:
+                made = self._cn.make(n)
+            case Noise.CODEC:
+                made = list(self._codec.conceal(n))
+            case Noise.NONE:
+                pass
+        self._line += made + [0] * (n - len(made))
         self._gap += self._units(n)
 
     def _conceal(self, n: int, most: int) -> None:

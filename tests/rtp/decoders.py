@@ -29,12 +29,18 @@ class Pcmu:
     def conceal(self, n: int) -> list[int]:
         raise NotImplementedError
 
+    def pauses(self, payload: bytes) -> bool:
+        return False
+
     def recover(self, following: bytes, n: int) -> list[int]:
         raise NotImplementedError
 
 
 class Toy:
-    """Cannot be cut, conceals and recovers: [steps of 2.5 ms, level, level of what was before]."""
+    """Cannot be cut, conceals and recovers: [steps of 2.5 ms, level, level of what was before].
+
+    Level 200 is the last before a pause.
+    """
 
     number = TOY
     rate, clock, piece = 16_000, 48_000, 0
@@ -48,6 +54,9 @@ class Toy:
 
     def conceal(self, n: int) -> list[int]:
         return [-7] * n
+
+    def pauses(self, payload: bytes) -> bool:
+        return payload[1] == 200
 
     def recover(self, following: bytes, n: int) -> Sequence[int]:
         return [following[2] * 100] * n if len(following) > 2 else []

@@ -141,6 +141,50 @@ def test_comfort_noise_ends_the_sound_without_concealment() -> None:
     assert playout.concealed == 0
 
 
+def test_comfort_noise_of_the_level_that_was_told_is_heard_until_speech_returns() -> None:
+    playout = Playout(Pcmu())
+    playout.put(Kind.AUDIO, 0, 1, bytes([0x80]) * 160, BEGAN)
+    playout.put(Kind.SILENCE, 160, 2, bytes([40]), BEGAN + 20 * MS)
+    assert len(playout.pop(BEGAN + 10 * MS)) == 160
+    noise = np.array([playout.pop(BEGAN + (30 + 20 * i) * MS) for i in range(50)])
+    # 0 dBov is a square wave of full scale; white noise of 8000 samples is within 0.2 dB of its level.
+    assert 10 * np.log10(np.mean(noise**2) / 32_767**2) == pytest.approx(-40, abs=0.2)
+    assert (playout.concealed, playout.state) == (0, State.PLAYING)
+    playout.put(Kind.AUDIO, 160 * 52, 3, bytes([0x80]) * 160, BEGAN + 1040 * MS)
+    assert playout.pop(BEGAN + 1050 * MS)[-1] == 32_124  # 0x80 of PCMU is the loudest
+    # A key is no noise: what it stands for is heard in another way.
+    playout.put(Kind.SILENCE, 160 * 53, 4, b"", BEGAN + 1060 * MS)
+    assert playout.pop(BEGAN + 1070 * MS) == []
+
+
+def test_a_codec_that_says_it_pauses_makes_the_noise_itself_and_nothing_counts_as_concealed() -> None:
+    playout = Playout(Toy())
+    playout.put(Kind.AUDIO, 0, 1, packet(200), BEGAN)
+    found = [heard(playout.pop(BEGAN + (10 + 20 * i) * MS)) for i in range(20)]
+    assert found == [200] + [-1] * 19
+    playout.put(Kind.AUDIO, 20 * TICKS, 2, packet(5), BEGAN + 400 * MS)
+    assert heard(playout.pop(BEGAN + 410 * MS)) == 5
+    assert playout.concealed == 0
+
+
+def test_what_is_made_up_in_pauses_without_a_word_does_not_count_and_is_not_given_up_the_second_time() -> None:
+    # Opus in DTX sends a packet each 400 ms, and their numbers follow one another.
+    playout = Playout(Toy())
+    found = []
+    for n in range(3):
+        playout.put(Kind.AUDIO, 20 * n * TICKS, n, packet(n + 1), BEGAN + 400 * n * MS)
+        found += [heard(playout.pop(BEGAN + (400 * n + 10 + 20 * i) * MS)) for i in range(20)]
+    assert found[:11] == [1] + [-1] * 9 + [None]
+    assert found[20:41] == [2] + [-1] * 19 + [3]
+    assert playout.concealed == 0
+
+
+def test_frames_between_two_numbers_of_which_one_is_missing_were_lost() -> None:
+    playout, found = play({1: 20, 5: 100, 6: 120}, pops=7)
+    assert found == [None, 1, -1, -1, -1, 5, 6]
+    assert playout.concealed == 3
+
+
 def test_the_timestamps_wrap_without_a_gap() -> None:
     playout = Playout(Toy())
     found = []

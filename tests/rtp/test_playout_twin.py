@@ -23,6 +23,8 @@ network = st.one_of(
     st.tuples(st.just("lose"), st.integers(1, 4), st.just(0)),
     st.tuples(st.just("pause"), st.integers(1, 30), st.just(0)),
     st.tuples(st.just("silence"), st.sampled_from([0, 20]), st.just(0)),
+    st.tuples(st.just("noise"), st.integers(0, 127), st.integers(0, 12)),
+    st.tuples(st.just("last"), st.integers(1, 30), st.just(0)),
     st.tuples(st.just("twice"), st.integers(0, 30), st.just(0)),
     st.tuples(st.just("jump"), st.sampled_from([-100_000, 3000, 7000, 1 << 31, 77]), st.booleans()),
     st.tuples(st.just("odd"), st.integers(0, 3000), st.integers(0, 20)),
@@ -49,12 +51,14 @@ class Story:
 
     def payload(self, n: int) -> bytes:
         if isinstance(self.codec, Toy):
-            return bytes([self.ptime * 2 // 5, n % 200, (n - 1) % 200][: 2 + n % 2])
+            return bytes([self.ptime * 2 // 5, n % 201, (n - 1) % 201][: 2 + n % 2])
         at = n * 80 % (len(CODES) - 8 * self.ptime)
         return CODES[at : at + 8 * self.ptime]
 
-    def say(self, late: int, *, lost: bool = False, twice: int | None = None, kind: Kind = Kind.AUDIO) -> None:
-        payload = self.payload(self.said) if kind is Kind.AUDIO else b""
+    def say(
+        self, late: int, *, lost: bool = False, twice: int | None = None, kind: Kind = Kind.AUDIO, noise: bytes = b""
+    ) -> None:
+        payload = self.payload(self.said) if kind is Kind.AUDIO else noise
         if not lost:
             for delay in (late,) if twice is None else (late, late + twice):
                 at = max(self.now + delay * MS, self.stalled)
@@ -110,6 +114,12 @@ class Story:
                 self.run(self.now + 20 * first * MS)
             case "silence":
                 self.say(first, kind=Kind.SILENCE)
+            case "noise":
+                self.say(0, kind=Kind.SILENCE, noise=bytes([first, *range(90, 90 + 7 * second, 7)]))
+            case "last":
+                self.said += (200 - self.said) % 201
+                self.say(0)
+                self.act("pause", first, 0)
             case "twice":
                 self.say(0, twice=first)
             case "jump":
@@ -118,6 +128,7 @@ class Story:
             case "odd":
                 kind = Kind(first % 2 + 1)
                 payload = b"" if kind is Kind.SILENCE else bytes([second, first % 256]) * (first % 7)
+                payload = payload if first % 3 else bytes([first % 128]) * (first % 20)
                 timestamp = (self.timestamp + 37 * first - 5000) % (1 << 32)
                 self.flying.append((self.now, 0, kind, timestamp, first, payload, False))
             case "steady":

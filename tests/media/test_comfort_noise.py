@@ -1,0 +1,32 @@
+"""Comfort noise (RFC 3389) of a peer that detects silence: what the others hear, and what is counted."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from softswitch.media.engine import Codec
+from tests.media.virtual_room import Phone, Room
+
+
+def mixed() -> tuple[Room, Phone, Phone]:
+    """A caller in A-law hears a peer in mu-law."""
+    room = Room()
+    a, b = room.phone(440.0), room.phone(None, Codec.PCMA)
+    room.engine.hear(b.port, {a.port: 1.0})
+    room.run(1.0)
+    return room, a, b
+
+
+def test_who_is_mixed_hears_the_noise_that_was_told_and_no_loss_is_counted() -> None:
+    room, a, b = mixed()
+    a.silent = True
+    a.send(bytes([45]), 13, room.now)
+    room.run(1.0)
+    heard = b.heard(0.5).astype(float)
+    # A-law rounds what is so quiet to steps of 16, which adds some power.
+    assert abs(10 * np.log10(np.mean(heard**2) / 32_767**2) + 45) < 1
+    a.silent = False
+    room.run(1.5)
+    assert abs(b.level(440.0)) < 1
+    assert room.stats[a.port].concealed == 0
+    assert room.stats[a.port].lost == 0
