@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Table, bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from softswitch.events import CallArrived, DeviceBound, DeviceReachability, DeviceUnbound, Event
+from softswitch.events import DeviceBound, DeviceReachability, DeviceUnbound, Event
 from softswitch.ids import ConversationId, NodeId
 from softswitch.records.cdr import ConversationFold
 from softswitch.records.codec import Record, decode
@@ -108,10 +108,7 @@ class Projection:
         first: dict[ConversationId, Record] = {}
         for record in records:
             first.setdefault(clean(record.conversation), record)
-        # Nothing went before an arrival.
-        missing = [
-            name for name, record in first.items() if name not in self._folds and record.kind != CallArrived.__name__
-        ]
+        missing = [name for name in first if name not in self._folds]
         if not missing:
             return
         table = schema.events

@@ -97,6 +97,10 @@ class Handset:
         self.direction = before
         return body
 
+    def _speaks(self, offer: bytes) -> bool:
+        """Whether one of the telephone's codecs is in the offer, if there is one."""
+        return not offer or any(name in self.codecs for name in _listed(offer.decode()))
+
     def _take_sdp(self, body: bytes) -> None:
         text = body.decode()
         host = re.search(r"^c=IN IP4 (\S+)", text, re.M)
@@ -105,11 +109,8 @@ class Handset:
         self._remote_direction = direction.group(1) if direction else "sendrecv"
         if host and media and int(media.group(1)):
             self.remote_rtp = (host.group(1), int(media.group(1)))
-            offered = [int(f) for f in media.group(2).split()]
-            self._numbers = {**{name: PT[name] for name in ("PCMU", "PCMA", "G722", "G729")}, **_mapped(text)}
-            self.codec = next(
-                name for pt in offered for name, n in self._numbers.items() if n == pt and name in self.codecs
-            )
+            self._numbers = _numbers(text)
+            self.codec = next(name for name in _listed(text) if name in self.codecs)
             self._events = self._numbers.get(f"telephone-event/{self.event_clock}", 101)
 
     def _start_media(self) -> None:
@@ -165,3 +166,16 @@ def _mapped(text: str) -> dict[str, int]:
     names = {encoding.lower(): name for name, encoding in RTPMAP.items()}
     found = re.findall(r"^a=rtpmap:(\d+) (\S+)", text, re.M)
     return {names.get(encoding.lower(), encoding): int(number) for number, encoding in reversed(found)}
+
+
+def _numbers(text: str) -> dict[str, int]:
+    """The payload types of a description by codec, those that need no rtpmap among them."""
+    return {**{name: PT[name] for name in ("PCMU", "PCMA", "G722", "G729")}, **_mapped(text)}
+
+
+def _listed(text: str) -> list[str]:
+    """The codecs of the audio line, in its order."""
+    media = re.search(r"^m=audio \d+ RTP/AVP (.*)$", text, re.M)
+    numbers = _numbers(text)
+    offered = [int(number) for number in media.group(1).split()] if media else []
+    return [name for wanted in offered for name, number in numbers.items() if number == wanted]

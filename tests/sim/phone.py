@@ -511,8 +511,9 @@ class Phone(Handset):
             message["call-id"], message["to"] + f";tag={tag}", message["from"], message.uri("contact"),
             message.all("record-route"), cseq=100, invite=message, outgoing=False, state="ringing",
         )  # fmt: skip
-        if self.refuse is not None:
-            self._respond(message, self.refuse)
+        refuse = self.refuse if self._speaks(message.body) else 488
+        if refuse is not None:
+            self._respond(message, refuse)
             self.dialog = None
             return
         rings_with = self.rings_with

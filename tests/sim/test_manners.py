@@ -82,11 +82,27 @@ def test_a_request_of_a_dialog_that_does_not_exist_gets_481(method: str):
     assert asked(method, to="<sip:102@office.example>;tag=nobody").last(method).status == 481
 
 
-def test_a_call_without_a_common_codec_is_refused_before_anybody_rings():
+def test_a_codec_that_only_the_caller_has_is_refused_by_the_called_telephone():
+    # G.729 is unknown to the switch, so it asks the callee, whose packets it would only pass on.
     office = VirtualOffice()
     anna, boris = office.phone("101"), office.phone("102")
     anna._sdp = lambda **_: (  # type: ignore[method-assign]
         "v=0\r\no=- 7 1 IN IP4 10.0.2.1\r\ns=-\r\nc=IN IP4 10.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 18\r\n"
+    )
+    anna.call("102")
+    office.run(6)
+    assert anna.status == 488
+    assert boris.count("INVITE") == 1
+    assert office.results == ["failed"]
+    assert office.settled()
+
+
+def test_an_offer_without_any_codec_is_refused_before_anybody_rings():
+    office = VirtualOffice()
+    anna, boris = office.phone("101"), office.phone("102")
+    anna._sdp = lambda **_: (  # type: ignore[method-assign]
+        "v=0\r\no=- 7 1 IN IP4 10.0.2.1\r\ns=-\r\nc=IN IP4 10.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 101\r\n"
+        "a=rtpmap:101 telephone-event/8000\r\n"
     )
     anna.call("102")
     office.run(6)
