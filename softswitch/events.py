@@ -394,7 +394,10 @@ class SupervisionEnded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupervisionRefused(Event):
-    """Nothing was changed; ``action`` is a mode or "take over", ``reason`` a sentence."""
+    """Nothing was changed; ``action`` is a mode, "take over" or "PIN", ``reason`` a sentence.
+
+    ``supervisor`` and ``employee`` are "" of who did not prove who he is.
+    """
 
     supervisor: str
     employee: str

@@ -21,7 +21,7 @@ from softswitch.calls.outcome import NO_LINE, STOPPING
 from softswitch.calls.supervision import Supervision, Wish
 from softswitch.calls.supervisors import Supervisors
 from softswitch.clock import Clock, Deadlines, earliest
-from softswitch.dialplan import codes, numbers
+from softswitch.dialplan import codes, numbers, plan
 from softswitch.dialplan.routes import Trunk
 from softswitch.errors import NoSuch, NotPossible
 from softswitch.events import Event
@@ -218,7 +218,7 @@ class Control:
         self._now = now
         self._draining = True
         if end_calls:
-            for supervision in self.supervisions:
+            for supervision in self._supervisors.everybody:
                 supervision.stop(now)
             for call in list(self._calls.values()):
                 call.hang_up(now, SHUTDOWN)
@@ -269,6 +269,9 @@ class Control:
         if feature is not None and not self._draining:
             self._supervisors.dialled(feature, incoming, now)
             return
+        if trunk is not None and not full and not self._draining and self._supervises(trunk, incoming):
+            self._supervisors.called(incoming, self._number_of(incoming), now)
+            return
         try:
             call = Call(self.ids.conversation(), self.office, self, incoming, self._number_of(incoming), now)
         except NotPossible:
@@ -284,6 +287,12 @@ class Control:
             call.attend(self._attendants[name](), name)
         else:
             call.follow(now)
+
+    def _supervises(self, trunk: Trunk, incoming: Incoming) -> bool:
+        """Whether this is the number for supervision. Programs that attend to a number come first."""
+        dialled = incoming.request.uri.user or ""
+        attended = dialled in self._attendants or self._e164(dialled) in self._attendants
+        return not attended and plan.supervises(self.office.plan, trunk.name, dialled)
 
     def _feature(self, incoming: Incoming) -> codes.Feature | None:
         """Return the feature code that a person dialled. Programs that attend to a number come first."""
@@ -371,7 +380,8 @@ class Control:
         """Whether one more call may go through the trunk."""
         if trunk.calls is None:
             return True
-        return sum(call.uses(trunk.name) for call in self._calls.values()) < trunk.calls
+        held = sum(call.uses(trunk.name) for call in self._calls.values()) + self._supervisors.lines(trunk.name)
+        return held < trunk.calls
 
     def in_order(self, trunks: Sequence[Trunk]) -> tuple[Trunk, ...]:
         """The trunks that are down come last: they are better than nothing."""

@@ -111,7 +111,7 @@ class Supervision(Chronicle):
                 leg.media = legs.open_media(leg, binding.flow.remote[0])
             except NotPossible:
                 continue
-            self._said = direction_of(self.wish.mode)
+            self._said = self._direction
             description = leg.media.offer(self._codecs, self._said)
             employee = self._office.directory.people[self.wish.employee]
             invite = offering.to_supervisor(self.wish.mode, employee, binding, person, self._office)
@@ -137,7 +137,7 @@ class Supervision(Chronicle):
         except NotPossible as error:
             self._close()
             return str(error)
-        self._said = direction_of(self.wish.mode)
+        self._said = self._direction
         if incoming.offer is None:
             description = leg.media.offer(self._codecs, self._said)
         else:
@@ -416,7 +416,7 @@ class Supervision(Chronicle):
         if leg is None or leg.media is None or self._offered is not None:
             return
         here = self._place
-        wanted = direction_of(self.wish.mode)
+        wanted = self._direction
         if leg.state is LegState.ENDED or here.of_port(leg.port) is not leg:
             heir = self._new_leg(leg.party)
             heir.session, heir.state = leg.session, LegState.TALKING
@@ -471,7 +471,7 @@ class Supervision(Chronicle):
             self._refuse("the telephone refuses to send", str(self.wish.mode))
             self.change(Mode.LISTEN, now)
         else:
-            self._said = direction_of(self.wish.mode)
+            self._said = self._direction
 
     # Small words -----------------------------------------------------------------------------------------------------
 
@@ -498,6 +498,11 @@ class Supervision(Chronicle):
                 self._desk.released(port)
             case _:
                 pass
+
+    @property
+    def _direction(self) -> Direction:
+        """What we write into SDP now."""
+        return direction_of(self.wish.mode)
 
     @property
     def _codecs(self) -> Sequence[media.Codec]:

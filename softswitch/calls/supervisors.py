@@ -10,9 +10,11 @@ from softswitch.calls.call import Call
 from softswitch.calls.desk import Desk
 from softswitch.calls.modes import ACTIONS, Mode
 from softswitch.calls.office import Office
+from softswitch.calls.outside import FromOutside
 from softswitch.calls.supervision import Supervision, Wish
 from softswitch.dialplan.codes import Feature
 from softswitch.directory import permissions
+from softswitch.directory.lockout import Lockout
 from softswitch.directory.people import Person
 from softswitch.directory.permissions import Action, Subject, allowed
 from softswitch.errors import NoSuch, NotPermitted, NotPossible
@@ -29,10 +31,20 @@ class Supervisors:
     def __init__(self, desk: Desk, office: Callable[[], Office], calls: Callable[[], Sequence[Call]]) -> None:
         self._desk, self._office, self._calls = desk, office, calls
         self._running: dict[str, Supervision] = {}
+        self._lockout = Lockout()
 
     @property
     def running(self) -> Sequence[Supervision]:
+        """Whoever has said whom he wants; not yet those who type their PIN."""
+        return [one for one in self._running.values() if one.wish.employee]
+
+    @property
+    def everybody(self) -> Sequence[Supervision]:
         return list(self._running.values())
+
+    def lines(self, trunk: str) -> int:
+        """How many lines of a trunk are held by those who supervise through it."""
+        return sum(isinstance(one, FromOutside) and one.trunk == trunk for one in self._running.values())
 
     # Commands of people and programs ---------------------------------------------------------------------------------
 
@@ -172,6 +184,43 @@ class Supervisors:
             self._reject(
                 incoming, 486, "done: the colleague is called" if feature.extension else "done: help has ended"
             )
+
+    # From outside, with a PIN ----------------------------------------------------------------------------------------
+
+    def called(self, incoming: Incoming, caller: str, now: float) -> None:
+        """Somebody calls the number for supervision: answer him, and let him prove who he is."""
+        outside = FromOutside(self._desk, self._office(), self, incoming.identity.name, caller, now)
+        if self._lockout.wait(outside.trunk, caller, now) > 0:
+            reason = f"{caller or 'somebody'} has typed too many wrong PINs and must wait"
+            self._tell_refusal(outside.wish, "PIN", reason, None)
+            self._reject(incoming, 403, reason)
+            return
+        self._running[outside.id] = outside
+        refused = outside.come(incoming, now)
+        if refused is not None:
+            self._tell_refusal(outside.wish, "PIN", refused, None)
+            self._reject(incoming, 488, refused)
+
+    def tried(self, outside: FromOutside, now: float) -> None:
+        # A number can be forged: from the trunk as a whole only so many may fail, whatever numbers they show.
+        self._lockout.tried(outside.trunk, outside.caller, now)
+
+    def proved(self, outside: FromOutside) -> None:
+        self._lockout.succeeded(outside.trunk, outside.caller)
+
+    def admit(self, wish: Wish, now: float) -> Call:
+        """Return where somebody who has proved who he is goes. Raises NoSuch, NotPermitted and NotPossible."""
+        try:
+            self._known(wish.employee)
+        except NoSuch as error:
+            self._tell_refusal(wish, str(wish.mode), str(error), None)
+            raise
+        before = self.of(wish.supervisor)
+        call = self._may_begin(wish, before)
+        assert call is not None, "only who follows somebody waits for a call"
+        if before is not None:
+            before.stop(now, "moved on")
+        return call
 
     def _reject(self, incoming: Incoming, status: int, why: str) -> None:
         text = "".join(letter if 32 <= ord(letter) < 127 and letter not in '"\\' else "'" for letter in why)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +17,7 @@ from softswitch.config.settings import RecordingOptions, RtpOptions, Settings, S
 from softswitch.config.tables import Tables
 from softswitch.config.values import Wrong
 from softswitch.dialplan.codes import KEYS, Codes
-from softswitch.dialplan.routes import Inbound, Outbound, Plan, Trunk
+from softswitch.dialplan.routes import SUPERVISE, Inbound, Outbound, Plan, Trunk
 from softswitch.directory.accounts import Account, ha1
 from softswitch.directory.people import Directory, Group, Person
 
@@ -25,6 +26,7 @@ __all__ = ["Builder"]
 DATABASE_FILE = "softswitch.db"
 PASSWORDS_FOLDER = "passwords"
 DEFAULT_PORT = 5060
+PIN = re.compile(r"[0-9]{6,12}")
 
 
 class Builder:
@@ -40,6 +42,7 @@ class Builder:
         tables = self._tables
         switch = self._switch()
         secrets = {key: self._secret(("people", key), one.password, key) for key, one in tables.people.items()}
+        pins = self._pins()
         accounts = self._accounts()
         if self._to.failed or switch is None or tables.switch is None:
             return None
@@ -76,7 +79,7 @@ class Builder:
                 keep=tables.recording.keep,
                 whisper_track=tables.recording.whisper_track,
             ),
-            directory=self._directory(switch.domain, secrets),
+            directory=self._directory(switch.domain, secrets, pins),
             plan=self._plan(tables.switch),
             accounts=MappingProxyType(accounts),
             web=self._web(),
@@ -179,7 +182,36 @@ class Builder:
         self.generated[extension] = made
         return made
 
-    def _directory(self, realm: str, secrets: Mapping[str, str | None]) -> Directory:
+    def _pins(self) -> dict[str, str]:
+        """Fetch the PINs, by extension. Typed behind its extension each must mean one person."""
+        pins: dict[str, str] = {}
+        for extension, one in self._tables.people.items():
+            if one.pin is None:
+                continue
+            path: KeyPath = ("people", extension, "pin")
+            pin = passwords.read(one.pin, self._base, self._environ)
+            if isinstance(pin, Wrong):
+                self._to.wrong(path, pin)
+                continue
+            if not PIN.fullmatch(pin):
+                self._to.add(path, "not_a", "…", noun="pin")
+                continue
+            other = next((known for known, said in pins.items() if known + said == extension + pin), None)
+            if other is not None:
+                self._to.add(path, "same_pin", other=other)
+            if isinstance(one.pin, Literally):
+                self._to.warn(path, "literal_pin", env=f"PIN_{extension}")
+            elif isinstance(one.pin, File) and passwords.open_to_all(one.pin, self._base):
+                self._to.warn(path, "readable", name=one.pin.path)
+            if len(set(pin)) == 1 or pin in "0123456789012" or pin in "9876543210987":
+                self._to.warn(path, "weak_pin")
+            pins[extension] = pin
+        for index, rule in self._tables.inbound.items():
+            if rule.to == SUPERVISE and not any(one.pin for one in self._tables.people.values()):
+                self._to.warn(("inbound", index, "to"), "no_pin")
+        return pins
+
+    def _directory(self, realm: str, secrets: Mapping[str, str | None], pins: Mapping[str, str]) -> Directory:
         people = {}
         for extension, one in self._tables.people.items():
             password = secrets[extension]
@@ -195,6 +227,7 @@ class Builder:
                 record=one.record,
                 monitored=one.monitored,
                 whisper_customer=one.whisper_customer,
+                pin=pins.get(extension, ""),
             )
         groups = {
             key: Group(key=key, name=one.name, heads=one.head, disclosure=one.disclosure)

@@ -92,7 +92,7 @@ class _Diff:
             if before == after:
                 continue
             key = f"{table}.{name}"
-            if name in ("password", "database"):  # a database's URL has a password in it
+            if name in ("password", "pin", "database"):  # a database's URL has a password in it
                 line = f"{key} {self._say('changed')}"
             else:
                 line = f"{key}: {_shown(name, before)} -> {_shown(name, after)}"

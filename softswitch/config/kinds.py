@@ -24,6 +24,7 @@ from softswitch.config.values import Wrong
 from softswitch.config.words import nearest
 from softswitch.dialplan import numbers, patterns
 from softswitch.dialplan.codes import KEYS
+from softswitch.dialplan.routes import SUPERVISE
 from softswitch.directory.people import Role
 from softswitch.media.engine import Codec
 from softswitch.media.formats import NUMBERS
@@ -326,12 +327,14 @@ def _trunk(value: Any, info: ValidationInfo) -> str:
 
 
 def _destination(value: Any, info: ValidationInfo) -> str:
-    """Accept "person:101", the one kind of destination of this version."""
+    """Accept "person:101" and "supervise", the destinations of this version."""
+    if value == SUPERVISE:
+        return SUPERVISE
     kind, colon, name = text(value).partition(":")
     known = names(info).people
     if not colon:
         meant = kind if kind in known else nearest(kind, known)
-        suggestion = quoted(f"person:{meant}") if meant else None
+        suggestion = quoted(f"person:{meant}" if meant else nearest(kind, [SUPERVISE]))
         raise Refused(Wrong("not_a", {"noun": "destination", "nearest": suggestion}))
     if kind in ("queue", "ivr", "voicemail", "callback", "plan", "group"):
         raise Refused(Wrong("later", {"thing": f'"{kind}:"', "expected": '"person:101"'}))
@@ -369,6 +372,14 @@ def password_source(value: Any) -> PasswordSource:
                     raise Refused(Wrong("unknown_key", {"nearest": near, "known": ["env", "file"]}, at=(key,)))
     at = tuple(value) if isinstance(value, dict) and len(value) == 1 else ()
     raise Refused(Wrong("not_a", {"noun": "password"}, at=at))
+
+
+def _pin(value: Any) -> Env | File | Literally:
+    """Accept { env = "NAME" }, { file = "path" } or the PIN itself: a number in quotes."""
+    source = password_source(value if isinstance(value, dict) else text(value))
+    if isinstance(source, Generated):
+        raise Refused(Wrong("not_a", {"noun": "pin"}))
+    return source
 
 
 def _database(value: Any) -> str | Env | File:
@@ -426,6 +437,7 @@ Keys = Annotated[Mapping[str, str], PlainValidator(_keys), Noun("keys")]
 NumberPattern = Annotated[str, parsed(_pattern), Noun("pattern")]
 E164 = Annotated[str, parsed(_e164), Noun("e164")]
 Password = Annotated[PasswordSource, PlainValidator(password_source), Noun("password")]
+Pin = Annotated[Env | File | Literally, PlainValidator(_pin), Noun("pin")]
 TrunkRef = Annotated[str, PlainValidator(_trunk), Noun("trunk")]
 Destination = Annotated[str, PlainValidator(_destination), Noun("destination")]
 

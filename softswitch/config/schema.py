@@ -204,6 +204,11 @@ class PersonTable(Table):
     whisper_customer: bool = Field(
         False, description="As a head, may whisper to the customer too; directors and administrators may anyway."
     )
+    pin: kinds.Pin | None = Field(
+        None,
+        description='6 to 12 digits to supervise from any telephone, as `{ env = "NAME" }` or `{ file = "path" }`; '
+        'needs a number with `to = "supervise"`. A literal works, with a warning.',
+    )
 
 
 class GroupTable(Table):
@@ -256,7 +261,9 @@ class InboundTable(Table):
     about: ClassVar[str] = "Where calls from trunks go. Rules are tried in order; the first that fits decides."
 
     number: kinds.NumberPattern = Field(description="Number called, or a pattern; held against +E.164.")
-    to: kinds.Destination = Field(description='Destination: "person:101".')
+    to: kinds.Destination = Field(
+        description='Destination: "person:101", or "supervise" for those who supervise from outside with a PIN.'
+    )
     trunk: kinds.TrunkRef | None = Field(None, description="Only calls of this trunk; of any if left out.")
 
 

@@ -120,6 +120,13 @@ REASONS: dict[str, tuple[str, str]] = {
     "literal": ("the password is written in the file itself", "пароль записан прямо в файле"),
     "readable": ("{name} can be read by every user of this machine", "{name} может прочесть любой на этой машине"),
     "weak": ("the password is easily guessed", "пароль легко угадать"),
+    "weak_pin": ("the PIN is easily guessed", "PIN-код легко угадать"),
+    "literal_pin": ("the PIN is written in the file itself", "PIN-код записан прямо в файле"),
+    "same_pin": (
+        "behind this extension the PIN reads like extension and PIN of {other}",
+        "вместе с этим номером PIN-код читается как номер и PIN-код {other}",
+    ),
+    "no_pin": ("nobody has a PIN: nobody gets in here", "PIN-кода нет ни у кого: сюда никто не войдёт"),
     "to_generate": (
         "the password will be generated and shown at the first run",
         "пароль будет создан и показан при первом запуске",
@@ -192,6 +199,14 @@ HINTS: dict[str, tuple[str, str]] = {
         'напишите role = "head" в [people.{extension}]',
     ),
     "weak": ("use 12 characters or more", "нужно 12 символов и больше"),
+    "literal_pin": (
+        'use {{ env = "{env}" }} or {{ file = "…" }}',
+        'лучше {{ env = "{env}" }} или {{ file = "…" }}',
+    ),
+    "no_pin": (
+        'write pin = {{ env = "PIN_110" }} in [people.110]',
+        'напишите pin = {{ env = "PIN_110" }} в [people.110]',
+    ),
     "no_caller": ('add as = "+…", or outside to each person', 'добавьте as = "+…" или outside каждому'),
     "privileged": ("start with CAP_NET_BIND_SERVICE, or use 5060", "нужен CAP_NET_BIND_SERVICE; обычно 5060"),
     "account": (
@@ -229,6 +244,7 @@ NOUNS: dict[str, tuple[str, str, str]] = {
     "name": ("a short name", "короткое имя", "letters, digits, - and _"),
     "e164": ("an international number", "международный номер", '"+74951234567"'),
     "destination": ("a destination", "назначение", '"person:101"'),
+    "pin": ("a PIN", "PIN-код", "6 to 12 digits"),
     "password": (
         "a password",
         "пароль",
@@ -252,6 +268,7 @@ NOUNS: dict[str, tuple[str, str, str]] = {
 
 _EXPECTED_RU = {
     "2 to 8 digits": "от 2 до 8 цифр",
+    "6 to 12 digits": "от 6 до 12 цифр",
     "letters, digits, - and _": "буквы, цифры, - и _",
     '"auto" or 1 to 64': '"auto" или от 1 до 64',
     "a whole number": "целое число",

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from softswitch.dialplan import numbers, patterns
-from softswitch.dialplan.routes import Plan, Trunk
+from softswitch.dialplan.routes import SUPERVISE, Inbound, Plan, Trunk
 
-__all__ = ["NoRoute", "People", "Route", "ToPerson", "ToTrunk", "route"]
+__all__ = ["NoRoute", "People", "Route", "ToPerson", "ToTrunk", "route", "supervises"]
 
 
 class Caller(Protocol):
@@ -90,11 +90,27 @@ def _from_person(plan: Plan, directory: People, caller: Caller, dialled: str) ->
     return NoRoute(reason="no such number" if digits else "not a number")
 
 
+def supervises(plan: Plan, trunk: str, dialled: str) -> bool:
+    """Whether a call of a trunk is for whoever supervises from outside, and for nobody's telephone."""
+    rule = _inbound(plan, trunk, dialled)
+    return rule is not None and rule.to == SUPERVISE
+
+
+def _inbound(plan: Plan, trunk: str, dialled: str) -> Inbound | None:
+    """Return the first rule that fits."""
+    digits = numbers.clean(dialled)
+    full = numbers.e164(digits, plan.country, plan.area)
+    fitting = (rule for rule in plan.inbound if rule.trunk in (None, trunk))
+    return next((rule for rule in fitting if _matched(rule.number, digits, full) is not None), None)
+
+
 def _from_trunk(plan: Plan, directory: People, trunk: str, dialled: str) -> Route:
     digits = numbers.clean(dialled)
     full = numbers.e164(digits, plan.country, plan.area)
     for rule in plan.inbound:
         if rule.trunk in (None, trunk) and _matched(rule.number, digits, full) is not None:
+            if rule.to == SUPERVISE:
+                break
             kind, _, target = rule.to.partition(":")
             if kind == "person" and target in directory.people:
                 return ToPerson(extension=target, rule=f"inbound {rule.number}")

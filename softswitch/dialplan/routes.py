@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Inbound", "Outbound", "Plan", "Trunk"]
+__all__ = ["SUPERVISE", "Inbound", "Outbound", "Plan", "Trunk"]
+
+SUPERVISE = "supervise"
+"""Where an inbound number goes that is for supervising from outside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +37,7 @@ class Trunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbound:
-    """Calls from trunks to ``number`` (pattern in E.164) go ``to`` "person:101"; ``trunk`` None is any."""
+    """Calls from trunks to ``number`` (pattern in E.164) go ``to`` "person:101" or SUPERVISE; ``trunk`` None is any."""
 
     number: str
     to: str

@@ -26,6 +26,7 @@ class Person:
     ``outside`` is the E.164 number shown on calls through a trunk, None for the rule's own.
     ``monitored`` False: nobody supervises this person or hears recordings of him.
     ``whisper_customer``: as a head he may whisper to customers.
+    ``pin`` is what he types to supervise from any telephone, "" if he may not.
     """
 
     extension: str
@@ -39,6 +40,7 @@ class Person:
     record: bool | None = None
     monitored: bool = True
     whisper_customer: bool = False
+    pin: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,6 +137,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "{supervisor} may not: {doing}, {employee}: {reason}",
         "{supervisor}, отказано: {doing}, {employee}: {reason}",
     ),
+    "SupervisionRefused+PIN": (
+        "somebody may not supervise from outside: {reason}",
+        "отказано в наблюдении по телефону: {reason}",
+    ),
     "TakenOver": (
         "{supervisor} takes the conversation over from {employee}",
         "{supervisor} ведёт разговор дальше вместо: {employee}",
@@ -261,6 +265,8 @@ def _cases(line: Line) -> list[str]:
             return [f"{kind}+{data.get('purpose')}", kind]
         case "SupervisionStarted" | "SupervisionChanged":
             return [f"{kind}+{data.get('mode')}", kind]
+        case "SupervisionRefused" if data.get("action") == "PIN":
+            return [f"{kind}+PIN", kind]
         case "LegEnded":
             cause = data.get("cause")
             if cause == "hung up" and data.get("remote") is False:

@@ -89,3 +89,10 @@ def test_the_api_changes_at_a_restart_only(tmp_path: Path) -> None:
     assert changes(tmp_path, ("[groups.sales]", web)) == ["web added (needs a restart)"]
     old, new = settings(tmp_path, OFFICE + "[web]\n"), settings(tmp_path, OFFICE + '[web]\nlisten = "[::1]:80"\n')
     assert diff(old, new) == ["web.listen: 127.0.0.1:8080 -> [::1]:80 (needs a restart)"]
+
+
+def test_a_changed_pin_is_named_and_not_shown(tmp_path: Path) -> None:
+    person = '[people.119]\nname = "Boris"\npassword = { env = "P102" }\npin = "%s"\n'
+    old, new = (settings(tmp_path, OFFICE + person % pin) for pin in ("271828", "314159"))
+    assert diff(old, new) == ["people.119.pin changed"]
+    assert "271828" not in repr(old)

@@ -405,6 +405,22 @@ ONE = {
         HEAD + '[[inbound]]\nnumber = "+74951234567"\nto = "persn:101"\n',
         '9:6 inbound.to: "persn" is not a kind of destination (did you mean "person:101"?)',
     ),
+    "a destination that is nearly one": (
+        HEAD + '[[inbound]]\nnumber = "+74951234567"\nto = "supervize"\n',
+        '9:6 inbound.to: "supervize" is not a destination (did you mean "supervise"?)',
+    ),
+    "a PIN that is too short": (
+        HEAD + 'pin = "1234"\n',
+        '7:7 people.101.pin: "…" is not a PIN (expected 6 to 12 digits)',
+    ),
+    "a PIN without quotes": (
+        HEAD + "pin = 271828\n",
+        '7:7 people.101.pin: 271828 is not a text (put it in quotes: "271828")',
+    ),
+    "a PIN that is to be generated": (
+        HEAD + 'pin = "generate"\n',
+        '7:7 people.101.pin: "generate" is not a PIN (expected 6 to 12 digits)',
+    ),
     "a destination of the future": (
         HEAD + '[[inbound]]\nnumber = "+74951234567"\nto = "queue:sales"\n',
         '9:6 inbound.to: this version has no "queue:" yet (expected "person:101")',
@@ -503,6 +519,20 @@ WARNINGS = {
     "calls without a number to show": (
         HEAD + TRUNK + '[[outbound]]\nnumber = "+7."\ntrunks = "provider"\n',
         '9:1 warning: outbound: some people have no number to show here (add as = "+…", or outside to each person)',
+    ),
+    "a PIN in the file itself": (
+        HEAD + 'pin = "271828"\n',
+        "7:7 warning: people.101.pin: the PIN is written in the file itself "
+        '(use { env = "PIN_101" } or { file = "…" })',
+    ),
+    "a PIN that anybody would try": (
+        HEAD + 'pin = { env = "EASY" }\n',
+        "7:7 warning: people.101.pin: the PIN is easily guessed",
+    ),
+    "a number for supervision and nobody with a PIN": (
+        HEAD + '[[inbound]]\nnumber = "+74951234567"\nto = "supervise"\n',
+        "9:6 warning: inbound.to: nobody has a PIN: nobody gets in here "
+        '(write pin = { env = "PIN_110" } in [people.110])',
     ),
     "an extension before an emergency number": (
         HEAD
