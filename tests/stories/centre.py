@@ -112,7 +112,12 @@ def undisturbed(phone: Phone, requests: int) -> bool:
     pairs = list(zip(phone.wire, phone.wire[1:], strict=False))
     sequences = {(b[1] - a[1]) & 0xFFFF for a, b in pairs}
     times = {(b[2] - a[2]) & 0xFFFFFFFF for a, b in pairs}
-    return len(requests_of(phone)) == requests and len(ssrcs) == 1 and sequences == {1} and times <= {160, 320}
+    return (
+        len(requests_of(phone)) == requests
+        and len(ssrcs) == 1
+        and sequences == {1}
+        and times <= {phone.ticks, 2 * phone.ticks}
+    )
 
 
 def requests_of(phone: Phone) -> list[str]:
