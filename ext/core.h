@@ -71,8 +71,10 @@ enum {
 };
 enum { ITEMS_PER_COMMAND = 4 };
 enum { ITEMS_FIRST = 1, ITEMS_LAST = 2 };
-/* SESSION_KEYS: digits of the peer are commands to us and reach nobody who hears it. */
-enum { SESSION_SENDS = 1, SESSION_RECEIVES = 2, SESSION_KEYS = 4 };
+/* SESSION_KEYS: digits of the peer are commands to us and reach nobody who hears it. SESSION_NOISE: it understands comfort
+ * noise. */
+enum { SESSION_SENDS = 1, SESSION_RECEIVES = 2, SESSION_KEYS = 4, SESSION_NOISE = 8 };
+enum { PAYLOAD_TYPE_CN = 13 }; /* RFC 3389: silence begins, and how it sounds */
 enum { DTMF_NONE = 255 };
 /* WATCH_LEVEL: measure it although nobody needs it decoded. WATCH_SOUND: look for digits in its sound. WATCH_MASK: what
  * it says and presses stays out of recordings. */

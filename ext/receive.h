@@ -4,8 +4,6 @@
 
 #include "signals.h"
 
-enum { PAYLOAD_TYPE_CN = 13 }; /* RFC 3389: silence begins, and how it sounds */
-
 static inline void port_tell_digit(core *c, port *p, uint8_t event, uint32_t duration) {
     core_event e;
     memset(&e, 0, sizeof e);
@@ -85,7 +83,7 @@ static inline void receive_audio(core *c, port *p, const uint8_t *data, const rt
     source_map(&p->source, h->timestamp, now, fresh, h->marker);
     for (int i = 0; i < p->source.hearer_count; i++) {
         port *listener = &c->ports[p->source.hearers[i]];
-        if (listener->mode == MODE_RELAY) relay_packet(c, p, listener, data, h, 0, now);
+        if (listener->mode == MODE_RELAY) relay_packet(c, p, listener, data, h, RELAY_AUDIO, now);
     }
     if (!p->tapped && (p->source.tap_count || (p->watch & (WATCH_LEVEL | WATCH_SOUND) && port_speaks(p))))
         record_packet(c, p, payload, h, now);
@@ -176,7 +174,7 @@ static inline void core_receive(core *c, uint32_t index, int channel, const uint
         for (int i = 0; i < p->source.hearer_count; i++) {
             port *listener = &c->ports[p->source.hearers[i]];
             if (listener->mode != MODE_RELAY) continue;
-            if (!(p->flags & SESSION_KEYS)) relay_packet(c, p, listener, data, &h, 1, now);
+            if (!(p->flags & SESSION_KEYS)) relay_packet(c, p, listener, data, &h, RELAY_EVENT, now);
             else if (order == SEQ_NEXT) listener->relay_sequence_offset--; /* the gap would look like a loss */
         }
         receive_silence(p, &h, p->event_clock, NULL, 0, now);
@@ -186,10 +184,11 @@ static inline void core_receive(core *c, uint32_t index, int channel, const uint
     }
     if (h.payload_type == PAYLOAD_TYPE_CN || h.length == 0) {
         receive_silence(p, &h, h.payload_type == PAYLOAD_TYPE_CN ? 8000 : p->source.clock, data + h.offset, h.length, now);
-        /* Not agreed with the listeners, so not passed on; a gap in the numbers would look like a loss to them. */
         for (int i = 0; i < p->source.hearer_count; i++) {
             port *listener = &c->ports[p->source.hearers[i]];
-            if (listener->mode == MODE_RELAY && order == SEQ_NEXT) listener->relay_sequence_offset--;
+            if (listener->mode != MODE_RELAY) continue;
+            if (h.length && listener->flags & SESSION_NOISE) relay_packet(c, p, listener, data, &h, RELAY_NOISE, now);
+            else if (order == SEQ_NEXT) listener->relay_sequence_offset--; /* the gap would look like a loss */
         }
         return;
     }

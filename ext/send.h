@@ -132,14 +132,16 @@ static inline int port_digits(core *c, port *p) {
 
 static inline void relay_forget(port *listener) { listener->relay_from = CORE_NOBODY; }
 
+enum { RELAY_AUDIO, RELAY_EVENT, RELAY_NOISE };
+
 /* Pass one packet of `from` on to `listener`: sequence, timestamp, SSRC and payload type are ours, the rest the peer's. */
-static inline void relay_packet(core *c, port *from, port *listener, const uint8_t *data, const rtp_header *h, int event,
+static inline void relay_packet(core *c, port *from, port *listener, const uint8_t *data, const rtp_header *h, int kind,
                                 int64_t now) {
     if (!port_sends(listener) || dtmf_busy(&listener->dtmf_out)) {
         relay_forget(listener);
         return;
     }
-    if (event && listener->dtmf_send == DTMF_NONE) {
+    if (kind == RELAY_EVENT && listener->dtmf_send == DTMF_NONE) {
         listener->relay_sequence_offset--; /* the gap would look like a loss */
         return;
     }
@@ -171,16 +173,17 @@ static inline void relay_packet(core *c, port *from, port *listener, const uint8
     d->channel = CHANNEL_RTP;
     d->to = *policy_target(&listener->policy);
     d->length = (uint16_t)(RTP_HEADER + h->length);
-    rtp_write(d->data, event ? listener->dtmf_send : listener->payload_type, h->marker | listener->marker, sequence,
-              timestamp, listener->ssrc);
+    uint8_t type = kind == RELAY_EVENT ? listener->dtmf_send : kind == RELAY_NOISE ? PAYLOAD_TYPE_CN : listener->payload_type;
+    int begins = kind != RELAY_NOISE && listener->marker; /* noise begins no talk-spurt */
+    rtp_write(d->data, type, h->marker | begins, sequence, timestamp, listener->ssrc);
     memcpy(d->data + RTP_HEADER, data + h->offset, h->length);
-    listener->marker = 0;
+    listener->marker &= kind == RELAY_NOISE;
     listener->counters.sent++;
     listener->octets += h->length;
     listener->sent_ns = now;
     if ((int16_t)(sequence - listener->next_sequence) >= 0) {
         listener->next_sequence = (uint16_t)(sequence + 1);
-        if (!event) {
+        if (kind == RELAY_AUDIO) {
             const codec *k = &codecs[from->codec];
             int lasts = k->lasts ? k->lasts(data + h->offset, h->length) : 0;
             listener->timestamp = timestamp;

@@ -112,6 +112,7 @@ class MediaSession:
     ``signaller`` is the numeric host that the peer's SIP comes from: packets from
     there, though not from ``remote``, are believed soon; from strangers after two
     seconds without others.
+    ``noise``: the peer understands comfort noise (RFC 3389), always by payload type 13.
     ``keys``: digits of the peer are commands to us; they are told, but reach nobody who hears it.
     """
 
@@ -129,6 +130,7 @@ class MediaSession:
     format: str = ""
     clock: int = 8000
     keys: bool = False
+    noise: bool = False
     parameters: str = ""
     payload_receive: int | None = None
     signaller: str | None = None

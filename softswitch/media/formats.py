@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from softswitch.media.engine import Codec
 from softswitch.sip.sdp import Encoding, Media
 
-__all__ = ["DYNAMIC", "ENCODINGS", "NUMBERS", "Format", "OpusSettings", "Spoken", "ours", "spoken"]
+__all__ = ["COMFORT_NOISE", "DYNAMIC", "ENCODINGS", "NUMBERS", "Format", "OpusSettings", "Spoken", "ours", "spoken"]
 
 ENCODINGS = {
     Codec.PCMU: Encoding("PCMU", 8000),
@@ -38,6 +38,9 @@ NUMBERS = {
 }
 """The payload types under which we offer them: static ones of RFC 3551, else those that most peers use."""
 
+COMFORT_NOISE = 13
+"""Of RFC 3389 beside codecs of an 8 kHz clock, whose number is static; no peer is known to use others."""
+
 DYNAMIC = range(96, 128)
 """RFC 3551 section 6."""
 
@@ -55,6 +58,7 @@ _STATIC = {
     6: Encoding("DVI4", 16_000),
     7: Encoding("LPC", 8000),
     12: Encoding("QCELP", 8000),
+    COMFORT_NOISE: Encoding("CN", 8000),
     15: Encoding("G728", 8000),
     18: Encoding("G729", 8000),
 }
@@ -62,7 +66,7 @@ _STATIC = {
 
 _BY_ENCODING = {(encoding.name.lower(), encoding.clock): codec for codec, encoding in ENCODINGS.items()}
 
-_NO_CODECS = frozenset({"cn", "red", "rtx", "telephone-event", "tone", "ulpfec", "parityfec", "flexfec"})
+_NO_CODECS = frozenset({"red", "rtx", "telephone-event", "tone", "ulpfec", "parityfec", "flexfec"})
 """Encodings that mean nothing without a codec beside them."""
 
 _PAYLOAD_TYPES = {str(number): number for number in range(128)}
@@ -89,10 +93,14 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What a media line can speak: payload types of codecs in the line's order, of telephone-event by its clock."""
+    """What a media line can speak: payload types of codecs in the line's order, of telephone-event by its clock.
+
+    ``noise``: and comfort noise beside codecs of 8 kHz.
+    """
 
     formats: dict[Format, int]
     digits: dict[int, int]
+    noise: bool = False
 
     @property
     def codecs(self) -> list[Codec]:
@@ -163,6 +171,7 @@ def spoken(media: Media, known: Mapping[str, Encoding] | None = None) -> Spoken:
     encodings = {**known, **media.encodings} if known else media.encodings
     formats: dict[Format, int] = {}
     digits: dict[int, int] = {}
+    noise = False
     for form in media.formats:
         number = _PAYLOAD_TYPES.get(form)
         if number is None:
@@ -174,9 +183,11 @@ def spoken(media: Media, known: Mapping[str, Encoding] | None = None) -> Spoken:
         name = encoding.name.lower()  # encoding names are case-insensitive (RFC 4855 section 3)
         if name == "telephone-event":
             digits.setdefault(encoding.clock, number)
+        elif name == "cn":
+            noise |= number == COMFORT_NOISE and encoding.clock == 8000
         elif name not in _NO_CODECS:
             formats.setdefault(_format(encoding, media.parameters(form) or ""), number)
-    return Spoken(formats, digits)
+    return Spoken(formats, digits, noise)
 
 
 def _format(encoding: Encoding, parameters: str) -> Format:

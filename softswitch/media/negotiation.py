@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from softswitch.media import formats
 from softswitch.media.engine import Address, Codec, MediaSession
-from softswitch.media.formats import DYNAMIC, NUMBERS, Format, Spoken, spoken
+from softswitch.media.formats import COMFORT_NOISE, DYNAMIC, NUMBERS, Format, Spoken, spoken
 from softswitch.sip.sdp import Attribute, Connection, Direction, Encoding, Media, Origin, SessionDescription, following
 
 __all__ = [
@@ -75,6 +75,8 @@ class _Agreed(NamedTuple):
     digits: tuple[int, int] | None
     """Clock and payload type of telephone-event."""
     identity: str
+    noise: bool
+    """Comfort noise may be sent to the peer."""
 
 
 def offer(
@@ -86,14 +88,17 @@ def offer(
     foreign: Sequence[tuple[Format, int]] = (),
     direction: Direction = Direction.SENDRECV,
 ) -> SessionDescription:
-    """Offer one audio stream at ``local`` with these codecs, most wanted first, and telephone-event.
+    """Offer one audio stream at ``local`` with these codecs, most wanted first, comfort noise and telephone-event.
 
     ``foreign`` are formats of the other leg's peer and the payload types that he
     gave them: they come last, because whoever shares a codec with us can be mixed.
     """
     numbered = _numbered([*formats.ours(codecs), *(form for form, _ in foreign)], dict(foreign), set())
     digits = _digits(codecs, {}, {number for _, number in numbered})
-    return _description(local, session_id, version, [_audio(local[1], "RTP/AVP", numbered, digits, direction)])
+    noise = _quiet(numbered)
+    return _description(
+        local, session_id, version, [_audio(local[1], "RTP/AVP", numbered, digits, direction, noise=noise)]
+    )
 
 
 def reoffer(
@@ -121,7 +126,7 @@ def reoffer(
     numbers = {form: used.formats[same] for form in wanted if (same := _same(form, used)) is not None}
     numbered = _numbered(wanted, numbers, set(used.digits.values()))
     digits = _digits(codecs, used.digits, {*used.formats.values(), *(number for _, number in numbered)})
-    again = _audio(local[1], before.protocol, numbered, digits, direction)
+    again = _audio(local[1], before.protocol, numbered, digits, direction, noise=_quiet(numbered))
     media = (*ours.media[:index], again, *ours.media[index + 1 :])
     return following(ours, replace(fresh, media=media))
 
@@ -155,7 +160,7 @@ def answer(
         lines = list(map(_declined, offered.media))
         digits = {} if agreed.digits is None else dict([agreed.digits])
         written = [(_answered(agreed.format, prefer), agreed.payload_type)]
-        lines[index] = _audio(local[1], media.protocol, written, digits, ours)
+        lines[index] = _audio(local[1], media.protocol, written, digits, ours, noise=agreed.noise)
         session = _session(
             offered, media, agreed, ours, dtmf_receive=None if agreed.digits is None else agreed.digits[1]
         )
@@ -187,7 +192,7 @@ def accept(ours: SessionDescription, answered: SessionDescription) -> MediaSessi
         receives = None if agreed.digits is None else said.digits.get(agreed.digits[0])
         session = _session(answered, theirs, agreed, direction, dtmf_receive=receives)
         # RFC 3264 section 6.1: he sends by the numbers of our offer, we by those of his answer.
-        return replace(session, payload_receive=_our_number(said, agreed))
+        return replace(session, payload_receive=_our_number(said, agreed), noise=session.noise and said.noise)
     return Refused("the offer had no audio stream", warning=_MEDIA_TYPE)
 
 
@@ -320,7 +325,8 @@ def _agreed(
     number = heard.formats[chosen]
     identity = (meant or {}).get(chosen, chosen)
     agreed = replace(identity, parameters=chosen.parameters)
-    return _Agreed(agreed, number, heard.digits_for(agreed.encoding.clock), identity.identity)
+    noise = heard.noise and _quiet([(agreed, number)])
+    return _Agreed(agreed, number, heard.digits_for(agreed.encoding.clock), identity.identity, noise)
 
 
 def _chosen(
@@ -408,6 +414,7 @@ def _session(
         clock=agreed.format.encoding.clock,
         sends=ours.sends,
         receives=ours.receives,
+        noise=agreed.noise,
         rtcp_remote=_rtcp(media, remote),
     )
 
@@ -449,6 +456,13 @@ def _digits(codecs: Sequence[Codec], used: Mapping[int, int], taken: Container[i
     return digits
 
 
+def _quiet(numbered: Sequence[tuple[Format, int]]) -> bool:
+    """Whether comfort noise goes with these: with 8 kHz codecs of ours, others have means of their own."""
+    return all(number != COMFORT_NOISE for _, number in numbered) and any(
+        form.codec is not Codec.PASSTHROUGH and form.encoding.clock == 8000 for form, _ in numbered
+    )
+
+
 def _unused(wanted: int, taken: Container[int]) -> int:
     """Return the wanted payload type, or the first free dynamic one (RFC 3551 section 6: 96 to 127)."""
     free: Iterator[int] = (number for number in (wanted, *DYNAMIC) if number not in taken)
@@ -465,7 +479,13 @@ def _description(local: Address, session_id: int, version: int, media: Iterable[
 
 
 def _audio(
-    port: int, protocol: str, numbered: Sequence[tuple[Format, int]], digits: Mapping[int, int], direction: Direction
+    port: int,
+    protocol: str,
+    numbered: Sequence[tuple[Format, int]],
+    digits: Mapping[int, int],
+    direction: Direction,
+    *,
+    noise: bool,
 ) -> Media:
     attributes, numbers = [], []
     for form, number in numbered:
@@ -473,6 +493,9 @@ def _audio(
         attributes.append(_rtpmap(number, form.encoding))
         if form.parameters:
             attributes.append(Attribute("fmtp", f"{number} {form.parameters}"))
+    if noise:
+        numbers.append(str(COMFORT_NOISE))
+        attributes.append(_rtpmap(COMFORT_NOISE, Encoding("CN", 8000)))
     for clock, number in digits.items():
         numbers.append(str(number))
         attributes.append(_rtpmap(number, Encoding("telephone-event", clock)))

@@ -30,3 +30,36 @@ def test_who_is_mixed_hears_the_noise_that_was_told_and_no_loss_is_counted() -> 
     assert abs(b.level(440.0)) < 1
     assert room.stats[a.port].concealed == 0
     assert room.stats[a.port].lost == 0
+
+
+def passed_on(*, agreed: bool) -> list[tuple[int, int, int, bytes]]:
+    """What a listener gets of a pause of 200 ms and of speech: type, number and time from the first on, noise."""
+    room = Room()
+    a, b = room.phone(440.0), room.phone(None, noise=agreed)
+    room.call(a, b)
+    room.run(0.1)
+    b.forget()
+    a.silent = True
+    a.send(bytes([45, 127]), 13, room.now)
+    room.run(0.2)
+    a.silent = False
+    room.run(0.021)
+    first = b.packets[0]
+    return [
+        (
+            packet.payload_type,
+            (packet.sequence - first.sequence) % 65_536,
+            (packet.timestamp - first.timestamp) % (1 << 32),
+            packet.payload if packet.payload_type == 13 else b"",
+        )
+        for packet in b.packets
+    ]
+
+
+def test_noise_is_passed_on_to_whom_it_was_agreed_with() -> None:
+    assert passed_on(agreed=True)[:2] == [(13, 0, 0, bytes([45, 127])), (0, 1, 1600, b"")]
+
+
+def test_who_did_not_agree_gets_no_noise_and_sees_no_loss() -> None:
+    got = passed_on(agreed=False)
+    assert [(kind, number) for kind, number, _, _ in got] == [(0, n) for n in range(len(got))]

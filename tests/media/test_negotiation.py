@@ -78,9 +78,10 @@ class TestOffering:
             "s=-",
             "c=IN IP4 192.0.2.1",
             "t=0 0",
-            "m=audio 20000 RTP/AVP 8 0 101",
+            "m=audio 20000 RTP/AVP 8 0 13 101",
             "a=rtpmap:8 PCMA/8000",
             "a=rtpmap:0 PCMU/8000",
+            "a=rtpmap:13 CN/8000",
             "a=rtpmap:101 telephone-event/8000",
             "a=fmtp:101 0-15",
             "a=ptime:20",
@@ -113,20 +114,21 @@ class TestOfferingAgain:
         # RFC 3264 section 8.3.2: a payload type is never mapped to another codec within a session.
         ours, _ = answered(sdp("m=audio 4000 RTP/AVP 0 101", "a=rtpmap:0 PCMA/8000", "a=rtpmap:101 x/90000"))
         again = reoffer(ours, US, BOTH)
-        assert again.media[0].formats == ("0", "96", "101")
+        assert again.media[0].formats == ("0", "96", "13", "101")
         assert {form: encoding.name for form, encoding in again.media[0].encodings.items()} == {
             "0": "PCMA",
             "96": "PCMU",
+            "13": "CN",
             "101": "telephone-event",
         }
 
     def test_a_codec_that_is_added_does_not_take_the_number_of_the_digits(self) -> None:
         offered = sdp("m=audio 4000 RTP/AVP 0 96", "a=rtpmap:0 PCMA/8000", "a=rtpmap:96 telephone-event/8000")
-        assert reoffer(answered(offered)[0], US, BOTH).media[0].formats == ("0", "97", "96")
+        assert reoffer(answered(offered)[0], US, BOTH).media[0].formats == ("0", "97", "13", "96")
 
     def test_the_number_of_the_digits_stays(self) -> None:
         ours, _ = answered(sdp("m=audio 4000 RTP/AVP 8 97", "a=rtpmap:97 telephone-event/8000"))
-        assert reoffer(ours, US, BOTH).media[0].formats == ("8", "0", "97")
+        assert reoffer(ours, US, BOTH).media[0].formats == ("8", "0", "13", "97")
 
     def test_audio_is_added_where_it_was_disabled(self) -> None:
         ours, _ = answered(sdp("m=audio 0 RTP/AVP 8"))
@@ -165,6 +167,18 @@ class TestAnswering:
             "a=sendrecv",
             "",
         ]
+
+    def test_comfort_noise_is_agreed_beside_a_codec_of_8_khz(self) -> None:
+        ours, session = answered(sdp("m=audio 4000 RTP/AVP 8 13"))
+        assert (ours.media[0].formats, session.noise) == (("8", "13"), True)
+        assert not answered(sdp("m=audio 4000 RTP/AVP 8 97", "a=rtpmap:97 CN/16000"))[1].noise
+        assert agreed(OURS, sdp("m=audio 4000 RTP/AVP 8 13")).noise
+        assert not agreed(OURS, sdp("m=audio 4000 RTP/AVP 8")).noise
+
+    def test_comfort_noise_is_not_agreed_beside_opus(self) -> None:
+        offered = sdp("m=audio 4000 RTP/AVP 96 13", "a=rtpmap:96 opus/48000/2")
+        ours, session = answered(offered, codecs=(Codec.OPUS,))
+        assert (ours.media[0].formats, session.noise) == (("96",), False)
 
     def test_the_peers_order_decides(self) -> None:
         assert answered(sdp("m=audio 4000 RTP/AVP 0 8"))[1].codec is PCMU
@@ -576,7 +590,7 @@ class TestCodecsWithMeaning:
 
     def test_we_offer_opus_and_g722_as_their_rfcs_want_them(self) -> None:
         offered = offer(US, self.ALL, session_id=1, version=1).media[0]
-        assert offered.formats == ("111", "9", "8", "0", "101", "110")
+        assert offered.formats == ("111", "9", "8", "0", "13", "101", "110")
         attributes = [f"{a.name}:{a.value}" for a in offered.attributes]
         assert "rtpmap:111 opus/48000/2" in attributes  # RFC 7587 section 7
         assert "fmtp:111 maxplaybackrate=16000;sprop-maxcapturerate=16000;stereo=0;useinbandfec=1" in attributes
@@ -645,7 +659,7 @@ class TestForeignCodecs:
 
     def test_they_are_offered_last_under_the_callers_numbers(self) -> None:
         ours = offer(US, BOTH, foreign=foreign(sdp(*self.CALLER)), session_id=1, version=1)
-        assert ours.media[0].formats == ("8", "0", "97", "98", "18", "101")
+        assert ours.media[0].formats == ("8", "0", "97", "98", "18", "13", "101")
         assert ours.media[0].parameters("98") == "octet-align=0; mode-set=0,2"
         assert ours.media[0].encodings["18"].name == "G729"
 

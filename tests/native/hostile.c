@@ -80,7 +80,7 @@ static void set_session(int i) {
     m[0].format.dtmf_send = m[0].format.dtmf_receive = rnd(4) ? 101 : DTMF_NONE;
     m[0].format.ptime = (uint8_t)rnd(80);
     m[0].format.timeout_ms = rnd(2000);
-    m[0].format.flags = (uint8_t)(rnd(8) ? SESSION_SENDS | SESSION_RECEIVES : rnd(8));
+    m[0].format.flags = (uint8_t)(rnd(8) ? SESSION_SENDS | SESSION_RECEIVES | rnd(2) * SESSION_NOISE : rnd(16));
     m[1].session.remote.family = m[1].session.rtcp.family = 4;
     m[1].session.remote.ip[0] = m[1].session.rtcp.ip[0] = (uint8_t)i;
     m[1].session.remote.port = (uint16_t)(4000 + rnd(2));

@@ -135,7 +135,7 @@ def test_a_late_offer_has_all_our_codecs_the_callees_first():
     assert anna.talking
     assert (anna.codec, boris.codec) == ("G722", "PCMU")
     offered = anna.last("INVITE").body.decode()
-    assert "RTP/AVP 0 111 9 8 101 110" in offered
+    assert "RTP/AVP 0 111 9 8 13 101 110" in offered
     assert_both_hear(anna, boris)
 
 
