@@ -421,6 +421,12 @@ ONE = {
         HEAD + 'pin = "generate"\n',
         '7:7 people.101.pin: "generate" is not a PIN (expected 6 to 12 digits)',
     ),
+    "a PIN that reads like another's behind its extension": (
+        SWITCH
+        + '[people.11]\nname = "A"\npassword = { env = "P101" }\npin = { env = "PIN_11" }\n'
+        + '[people.110]\nname = "B"\npassword = { env = "P101" }\npin = { env = "PIN_110" }\n',
+        "11:7 people.110.pin: behind this extension the PIN reads like extension and PIN of 11",
+    ),
     "a destination of the future": (
         HEAD + '[[inbound]]\nnumber = "+74951234567"\nto = "queue:sales"\n',
         '9:6 inbound.to: this version has no "queue:" yet (expected "person:101")',
@@ -543,7 +549,7 @@ WARNINGS = {
     ),
 }
 
-ENVIRONMENT = {**ENVIRON, "EMPTY": "", "EASY": "1234567890"}
+ENVIRONMENT = {**ENVIRON, "EMPTY": "", "EASY": "1234567890", "PIN_11": "0271828", "PIN_110": "271828"}
 
 
 def _cases(table: dict[str, tuple[str, str]]) -> pytest.MarkDecorator:
