@@ -447,6 +447,7 @@ def test_who_sprays_the_whole_range_of_ports_is_sent_nothing(world: World) -> No
     ports = [world.engine.open_port(room, HOST) for _ in range(2)]
     for port, peer in zip(ports, (a, b), strict=True):
         world.engine.set_session(port.id, replace(peer.session(), signaller=HOST))
+    for port in ports:  # both are known: packets are passed through from the first one on
         world.engine.hear(port.id, {other.id: 1.0 for other in ports if other is not port})
 
     def spray(rounds: int) -> None:
