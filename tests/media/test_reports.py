@@ -6,7 +6,8 @@ import struct
 
 import pytest
 
-from softswitch.media.engine import MediaTimeout
+from softswitch.media import kernels, libopus
+from softswitch.media.engine import Codec, MediaTimeout
 from softswitch.rtp.rtcp import Block, Received, Report, Sender, parse
 from tests.media.virtual_room import Phone, Room
 
@@ -174,3 +175,26 @@ def test_a_goodbye_from_whomever_ends_nothing() -> None:
     assert len(b.audio) >= 49
     assert room.stats[a.port].received >= 51
     assert not any(isinstance(event, MediaTimeout) for event in room.events)
+
+
+def test_opus_carries_no_repair_for_who_reports_no_loss() -> None:
+    library = libopus.find()
+    if isinstance(library, libopus.Missing):
+        pytest.skip(str(library))
+    kernels.use_opus(library.addresses)
+    room = Room()
+    a, b = room.phone(440.0), room.phone()
+    b.silent = True
+    room.renegotiate(b, codec=Codec.OPUS, payload_type=111, parameters="useinbandfec=1")
+    room.connect((b, [a]))
+    room.run(1.0)
+    ours, decoder = b.packets[0].ssrc, kernels.Codec(6)
+    mended = [decoder.recover(packet.payload, 320) is not None for packet in b.packets]
+    for _ in range(20):
+        report = bytes(Report(b.ssrc, bytes(16), None, Block(ours, 0, 0, 0, 0, 0, 0)))
+        room.engine.receive(b.port, report, (b.address[0], 4001), room.now)
+    b.forget()
+    room.run(1.0)
+    later = [decoder.recover(packet.payload, 320) is not None for packet in b.packets]
+    assert sum(mended) > 10
+    assert sum(later) <= 1  # the packet that was begun before
