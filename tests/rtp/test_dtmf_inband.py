@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import wave
 from pathlib import Path
@@ -17,6 +16,7 @@ from softswitch.media import kernels
 from softswitch.rtp.dtmf import DIGITS, Began, Ended
 from softswitch.rtp.dtmf_inband import InbandReceiver, suspect
 from softswitch.rtp.dtmf_tone import HIGH, LOW, PLACES, DigitTone
+from tests.media.speech import missing
 
 MS = 8
 """Samples of a millisecond."""
@@ -137,7 +137,7 @@ def test_a_synthetic_voice_presses_no_key_of_a_telephone_in_ten_minutes() -> Non
     assert len(pressed) <= 6
 
 
-@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+@pytest.mark.skipif(bool(missing()), reason=missing() or "")
 def test_spoken_text_presses_no_key(tmp_path: Path) -> None:
     text = (
         "Good morning, this is the booking office. Two hundred and forty-seven people are waiting in line. "
