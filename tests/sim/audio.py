@@ -7,6 +7,8 @@ switch's tables, so that an error in one shows against the other.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import ClassVar, Literal
 
 import av
 import G722
@@ -73,45 +75,82 @@ class Coder:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.raw: list[bytes] = []
+        self._decoded = 0
         if name == "G722":
-            self._out, self._in = G722.G722(16_000, 64_000), G722.G722(16_000, 64_000)
+            self._in = G722.G722(16_000, 64_000)
         elif name == "opus":
-            self._out, self._in = (av.CodecContext.create("libopus", mode) for mode in "wr")
-            for context in (self._out, self._in):
-                context.sample_rate, context.layout, context.format = 48_000, "mono", "s16"
-            self._out.bit_rate = 32_000
+            self._in = _opus("r")
 
     def encode(self, frequency: float, frame: int) -> bytes:
         """20 ms of a tone."""
         match self.name:
-            case "G722":
-                return bytes(self._out.encode(self._wide(frequency, frame, 16_000)))
-            case "opus":
-                pcm = av.AudioFrame.from_ndarray(
-                    self._wide(frequency, frame, 48_000).reshape(1, -1), format="s16", layout="mono"
-                )
-                pcm.sample_rate, pcm.pts = 48_000, frame * 960
-                return b"".join(map(bytes, self._out.encode(pcm)))
+            case "G722" | "opus":
+                return Said.of(self.name, frequency).frame(frame)
             case "G729":
                 return f"{frequency:010.3f}".encode() * 2
-        return encode(tone(frequency, 1, frame), self.name)
+        # A second holds whole periods of a whole number of Hz.
+        return _encoded_tone(frequency, frame % 50 if frequency == int(frequency) else frame, self.name)
 
     def decode(self, payload: bytes) -> Samples:
-        self.raw.append(payload)
+        self._decoded += 1
         match self.name:
             case "G722":
                 return np.asarray(self._in.decode(payload), dtype=np.int16)[::2]
             case "opus":
                 frames = self._in.decode(av.Packet(payload))
-                pcm = [frame.to_ndarray().astype(np.float64) for frame in frames]
-                flat = np.concatenate([one.reshape(-1) for one in pcm]) if pcm else np.zeros(960)
-                scale = 32767 if frames and frames[0].format.name.startswith("flt") else 1
-                return (flat[::6] * scale).astype(np.int16)
+                pcm = [frame.to_ndarray().reshape(-1) for frame in frames]
+                flat = np.concatenate(pcm)[::6] if pcm else np.zeros(FRAME)
+                return (flat * 32767 if flat.dtype.kind == "f" else flat).astype(np.int16)
             case "G729":
-                return tone(float(payload[:10]), 1, len(self.raw))
+                return tone(float(payload[:10]), 1, self._decoded)
         return decode(payload, self.name)
 
-    def _wide(self, frequency: float, frame: int, rate: int) -> Samples:
-        n = np.arange(frame * rate // 50, (frame + 1) * rate // 50)
-        return np.round(32767 * 10 ** (-16 / 20) * np.sin(2 * math.pi * frequency * n / rate)).astype(np.int16)
+
+class Said:
+    """A tone through an encoder with a memory, kept: every telephone that says it in this process says the same."""
+
+    _all: ClassVar[dict[tuple[str, float], Said]] = {}
+
+    def __init__(self, name: str, frequency: float) -> None:
+        self._name, self._frequency = name, frequency
+        self._frames: list[bytes] = []
+        self._encoder = G722.G722(16_000, 64_000) if name == "G722" else _opus("w")
+
+    @classmethod
+    def of(cls, name: str, frequency: float) -> Said:
+        found = cls._all.get((name, frequency))
+        if found is None:
+            found = cls._all[name, frequency] = cls(name, frequency)
+        return found
+
+    def frame(self, number: int) -> bytes:
+        while len(self._frames) <= number:
+            self._frames.append(self._encode(len(self._frames)))
+        return self._frames[number]
+
+    def _encode(self, number: int) -> bytes:
+        if self._name == "G722":
+            return bytes(self._encoder.encode(_wide(self._frequency, number, 16_000)))
+        pcm = av.AudioFrame.from_ndarray(
+            _wide(self._frequency, number, 48_000).reshape(1, -1), format="s16", layout="mono"
+        )
+        pcm.sample_rate, pcm.pts = 48_000, number * 960
+        return b"".join(map(bytes, self._encoder.encode(pcm)))
+
+
+@lru_cache(maxsize=4096)
+def _encoded_tone(frequency: float, frame: int, law: str) -> bytes:
+    return encode(tone(frequency, 1, frame), law)
+
+
+def _opus(mode: Literal["r", "w"]) -> av.AudioCodecContext:
+    context = av.CodecContext.create("libopus", mode)
+    context.sample_rate, context.layout, context.format = 48_000, "mono", "s16"
+    if mode == "w":
+        context.bit_rate = 32_000
+    return context
+
+
+def _wide(frequency: float, frame: int, rate: int) -> Samples:
+    n = np.arange(frame * rate // 50, (frame + 1) * rate // 50)
+    return np.round(32767 * 10 ** (-16 / 20) * np.sin(2 * math.pi * frequency * n / rate)).astype(np.int16)

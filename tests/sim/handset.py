@@ -66,7 +66,10 @@ class Handset:
 
     @property
     def coder(self) -> audio.Coder:
-        return self._coders.setdefault(self.codec, audio.Coder(self.codec))
+        found = self._coders.get(self.codec)
+        if found is None:
+            found = self._coders[self.codec] = audio.Coder(self.codec)
+        return found
 
     def hears(self, frequency: float, last: float = 0.5) -> float:
         """Level in dBov of a frequency in the last seconds heard."""

@@ -190,13 +190,15 @@ class Phone(Handset):
 
     @property
     def next(self) -> float | None:
+        if not self.timers and not self._pending and not self._waiting_ack:
+            return self._next_frame
         times = [at for at, _ in self.timers]
         times += [due for _, due, _ in self._pending.values()]
         if self._waiting_ack:
             times.append(self._waiting_ack[1])
         if self._next_frame is not None:
             times.append(self._next_frame)
-        return min(times, default=None)
+        return min(times)
 
     def tick(self) -> None:
         due = [callback for at, callback in self.timers if at <= self.now]
