@@ -83,7 +83,7 @@ class Grants:
         return [one for one in self._by_digest.values() if (one.person, one.kind) == (person, kind)]
 
     async def open(self, person: str, kind: Literal["session", "token"], name: str, now: datetime) -> tuple[str, Grant]:
-        """Make a grant; return the token, which is kept nowhere, and the grant."""
+        """Make a grant, and forget those that have expired; return the token, which is kept nowhere, and the grant."""
         token = self._ids.token(STRENGTH)
         grant = Grant(
             id=self._ids.token(60),
@@ -94,8 +94,11 @@ class Grants:
             expires_at=now + SESSION if kind == "session" else None,
         )
         row = {field: getattr(grant, field) for field in Grant.__slots__} | {"digest": _digest(token)}
+        table = schema.web_grants
         async with self._database.writing() as connection:
-            await connection.execute(schema.web_grants.insert().values(row))
+            await connection.execute(delete(table).where(table.c.expires_at <= now))
+            await connection.execute(table.insert().values(row))
+        self._by_digest = {digest: one for digest, one in self._by_digest.items() if one.valid(now)}
         self._by_digest[row["digest"]] = grant
         return token, grant
 

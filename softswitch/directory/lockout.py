@@ -38,30 +38,31 @@ class Lockout:
     """Ask ``wait`` first, tell each try by ``tried`` before its outcome is known, and each success by ``succeeded``."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
+        # Under None is the source as a whole: "" is the account of a caller who shows no number.
+        self._kept: OrderedDict[tuple[str, str | None], _Failures] = OrderedDict()
 
     def wait(self, source: str, account: str, now: float) -> float:
         """Return the seconds until this source may try this account, 0.0 if at once."""
         source = network(source)
-        untils = [self._kept[key].until for key in ((source, account), (source, "")) if key in self._kept]
+        untils = [self._kept[key].until for key in ((source, account), (source, None)) if key in self._kept]
         return max(0.0, max(untils, default=now) - now)
 
     def tried(self, source: str, account: str, now: float) -> float:
         """Count a try as a failure until ``succeeded``: many at once must not all be free. Return the new wait."""
         source = network(source)
         self._count((source, account), FREE, now)
-        self._count((source, ""), FREE_SOURCE, now)
+        self._count((source, None), FREE_SOURCE, now)
         return self.wait(source, account, now)
 
     def succeeded(self, source: str, account: str) -> None:
         """Forget the failures at this account, and this try at the source."""
         source = network(source)
         self._kept.pop((source, account), None)
-        whole = self._kept.get((source, ""))
+        whole = self._kept.get((source, None))
         if whole is not None:
             whole.count -= 1
 
-    def _count(self, key: tuple[str, str], free: int, now: float) -> None:
+    def _count(self, key: tuple[str, str | None], free: int, now: float) -> None:
         failures = self._kept.setdefault(key, _Failures())
         self._kept.move_to_end(key)
         if now - failures.last > FORGET:

@@ -42,6 +42,14 @@ def test_a_source_that_tries_one_account_after_another_is_locked_out_of_all() ->
     assert lockout.wait(HERE, "110", 0.0) == 30.0
 
 
+def test_an_account_without_a_name_is_one_account_and_not_the_whole_source() -> None:
+    # A caller who shows no number: his mistakes must not shut out all who come by the same trunk.
+    lockout = Lockout()
+    assert fail(lockout, FREE - 1, account="") == 0.0
+    assert fail(lockout, 1, account="") == 30.0
+    assert lockout.wait(HERE, "110", 0.0) == 0.0
+
+
 def test_a_success_clears_the_account_and_an_hour_clears_everything() -> None:
     lockout = Lockout()
     fail(lockout, FREE - 1)

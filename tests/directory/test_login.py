@@ -21,6 +21,7 @@ from softswitch.directory.passwords import MOST_WAITING, Busy, Passwords
 from softswitch.directory.people import Directory, Person
 from softswitch.errors import NoSuch, NotPossible
 from softswitch.ids import Ids
+from softswitch.store import schema
 from softswitch.store.database import Database
 
 HERE = "192.0.2.1"
@@ -72,6 +73,16 @@ async def test_a_wrong_password_and_an_unknown_person_are_refused_alike(office: 
     with pytest.raises(WrongPassword, match="no such extension and password"):
         await office.login.enter(person, password, HERE)
     assert isinstance(office.told[-1], facts.LoginRefused)
+
+
+async def test_sessions_that_have_expired_are_kept_nowhere_once_somebody_logs_in_again(office: Office):
+    password = await office.login.make_password("110", by="console")
+    for _ in range(3):
+        await office.login.enter("110", password, HERE)
+        office.pass_time(SESSION.total_seconds())
+    assert len(office.login.grants.of("110", "session")) == 1
+    async with office.database.reading() as connection:
+        assert len((await connection.execute(schema.web_grants.select())).all()) == 1
 
 
 async def test_the_answer_for_nobody_takes_as_long_as_that_for_somebody(office: Office):
