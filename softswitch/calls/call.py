@@ -513,6 +513,7 @@ class Call:
         self._desk.engine.hear(former.port, {})
         self.audience.forget(heir)
         self.legs.release(former, "taken over", Reason(protocol="SIP", cause=200, text="Taken over"))
+        self._silence.listen_again()
 
     # What the media core tells ---------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ class Silence:
 
     def fell(self, leg: Leg, seconds: float) -> None:
         """Nothing has come from a leg for so long."""
-        if leg.state is not LegState.TALKING or any(other.holds for other in self._legs):
+        if leg.state is not LegState.TALKING or self._held:
             # Who holds may well be silent, and so may who is held: he has nobody to talk to.
             leg.silent = True
             return
@@ -48,7 +48,7 @@ class Silence:
                 self._publish(facts.MediaRegained(leg=leg.id))
             leg.unheard = -1
         elif leg.state is LegState.TALKING and session is not None and session.receives and session.sends:
-            if leg.ended_as is not None or any(other.holds for other in self._legs):
+            if leg.ended_as is not None or self._held:
                 return
             leg.unheard += 1
             if leg.unheard == ONE_WAY:
@@ -66,10 +66,18 @@ class Silence:
 
     def listen_again(self) -> None:
         """Once nobody holds the call any more, silence is a fault again."""
-        talking = [leg for leg in self._legs if leg.state is LegState.TALKING]
-        if any(leg.holds for leg in talking):
+        if self._held:
             return
-        for leg in talking:
+        for leg in self._talking:
             if leg.silent and leg.media is not None:
                 leg.silent = False
                 leg.media.listen_again()
+
+    @property
+    def _talking(self) -> list[Leg]:
+        """Who takes part; an employee whose call was taken over no longer does, and holds nobody."""
+        return [leg for leg in self._legs if leg.state is LegState.TALKING and leg.ended_as is None]
+
+    @property
+    def _held(self) -> bool:
+        return any(leg.holds for leg in self._talking)

@@ -368,6 +368,10 @@ class Supervision(Chronicle):
         if call.leg_of(self.wish.employee) is None:
             self.over(now)  # somebody else has answered
             return
+        # Asked anew: while it rang nobody knew who would talk.
+        if not self.wish.helps and not self._permitted(str(self.wish.mode)):
+            self.over(now)
+            return
         self._started_at = now
         self._take_role(leg, call)
         self._tell_start(now)
@@ -421,7 +425,7 @@ class Supervision(Chronicle):
             heir = self._new_leg(leg.party)
             heir.session, heir.state = leg.session, LegState.TALKING
             try:
-                heir.media = here.open_media(heir, self._remote_host(leg))
+                heir.media = here.open_media(heir, leg.remote)
             except NotPossible:
                 self._desk.command(leg.session, Hangup(reason=None))
                 return
@@ -494,8 +498,9 @@ class Supervision(Chronicle):
                 leg = self._lobby.of_port(port) if self._lobby is not None else None
                 for new in leg.keypad.press(digit, means, now) if leg is not None else "":
                     self.pressed(new, now)
-            case media.PortClosed(port=port):
-                self._desk.released(port)
+            case media.PortClosed(port=port, stats=stats):
+                assert self._lobby is not None
+                self._lobby.port_closed(port, stats)
             case _:
                 pass
 
@@ -520,11 +525,6 @@ class Supervision(Chronicle):
             media=None,
             visitor=self,
         )
-
-    def _remote_host(self, leg: Leg) -> str:
-        assert leg.media is not None
-        session = leg.media.session
-        return session.remote[0] if session is not None and session.remote is not None else "127.0.0.1"
 
     def _permitted(self, action: str) -> bool:
         objection = self._policy.objection(self.wish, action, self.call)

@@ -35,8 +35,8 @@ class Supervisors:
 
     @property
     def running(self) -> Sequence[Supervision]:
-        """Whoever has said whom he wants; not yet those who type their PIN."""
-        return [one for one in self._running.values() if one.wish.employee]
+        """Whoever has said whom he wants; not yet those who type their PIN, nor any longer who has taken over."""
+        return [one for one in self._running.values() if one.wish.employee and not one.over_for_good]
 
     @property
     def everybody(self) -> Sequence[Supervision]:
@@ -128,7 +128,11 @@ class Supervisors:
             raise NotPossible(reason)
         call.publish(facts.HelpAsked(employee=employee, colleagues=tuple(one.extension for one in asked), via=via))
         supervision = self._new(wish, now)
-        supervision.ring(call, devices, now)
+        try:
+            supervision.ring(call, devices, now)
+        except NotPossible as error:
+            call.publish(facts.HelpRefused(employee=employee, reason=str(error)))
+            raise
         return supervision
 
     def end_help(self, employee: str, now: float) -> None:

@@ -80,6 +80,8 @@ class VirtualOffice:
         self.events: list[Event] = []
         self.trace: list[tuple[float, str]] = []
         self.phones: dict[str, Phone] = {}
+        self.asked_for: list[str] = []
+        """The addresses towards which media was to be opened."""
         self.engine: SilentEngine | SoundEngine = (
             SoundEngine(self.ids, SWITCH[0]) if sound else engine or SilentEngine()
         )
@@ -119,10 +121,14 @@ class VirtualOffice:
             endpoint=self.endpoint,
             engine=self.engine,
             publish=self._publish,
-            media_address=lambda _: (SWITCH[0], SWITCH[0]),
+            media_address=self._media_address,
             ids=self.ids,
             clock=self.clock,
         )
+
+    def _media_address(self, remote: str) -> tuple[str, str]:
+        self.asked_for.append(remote)
+        return (SWITCH[0], SWITCH[0])
 
     # Authority of the SIP endpoint -----------------------------------------------------------------------------------
 

@@ -48,6 +48,19 @@ def test_who_follows_may_begin_before_there_is_anything_to_hear():
     assert office.settled()
 
 
+def test_a_move_goes_to_where_his_signalling_comes_from_whatever_address_his_sdp_has():
+    # Behind a NAT the SDP has an address of his own network, from which our port could not be chosen.
+    office = Centre(sound=False)
+    office.boris.rtp = ("192.168.1.10", 4000)
+    office.asked_for.clear()
+    office.supervise(Mode.LISTEN, follow=True)
+    office.run(2)
+    office.converse()
+    office.run(1)
+    assert len(office.told(SupervisionStarted)) == 1
+    assert set(office.asked_for) == {office.boris.host, office.customer.host, office.anna.host}
+
+
 def test_who_follows_and_hangs_up_between_two_conversations_leaves_nothing_behind():
     office = Centre(sound=False)
     office.converse()

@@ -6,6 +6,7 @@ import pytest
 
 from softswitch.events import HelpAsked, HelpEnded, HelpRefused, HelpStarted
 from softswitch.records.cdr import ConversationFold
+from tests.sim.media import SilentEngine
 from tests.stories.centre import (
     CUSTOMER,
     EMPLOYEE,
@@ -49,6 +50,14 @@ def test_the_colleagues_telephone_rings_as_a_prompter_request():
     invite = office.expert.last("INVITE", request=True)  # type: ignore[attr-defined]
     assert invite["from"].startswith('"Prompter request: Person 101" <sip:101@')
     assert invite["alert-info"] == "<urn:alert:service:prompter@office.example>;info=prompter"
+
+
+def test_help_for_which_no_port_is_left_is_refused_and_told():
+    office = asked(sound=False, engine=SilentEngine(capacity=2))
+    assert office.ask_help("105") == "no telephone of the supervisor can be reached"
+    office.run(1)
+    assert len(office.told(HelpRefused)) == 1
+    assert office.control.supervisions == []
 
 
 @pytest.mark.parametrize("who", ["the colleague", "the employee"])

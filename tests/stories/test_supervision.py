@@ -242,6 +242,26 @@ def test_monitoring_a_call_that_is_not_answered_yet_starts_when_it_is():
     as_the_table_says(office, Mode.LISTEN)
 
 
+def test_while_it_rings_nobody_knows_yet_who_will_talk_and_so_the_right_is_asked_again_at_the_answer():
+    office = Centre()
+    unheard = office.phone("104", tone=CUSTOMER)
+    office.anna.answer = 4.0
+    unheard.call("101")
+    office.run(1.0)
+    assert office.supervise(Mode.LISTEN) is None
+    office.run_until(lambda: unheard.talking)
+    office.run(1.0)
+    assert office.told(SupervisionStarted) == []
+    (refused,) = office.told(SupervisionRefused)
+    assert refused.reason == "somebody in it is not to be monitored"  # type: ignore[attr-defined]
+    assert office.boris.idle
+    office.listen_for()
+    assert hears(unheard, EMPLOYEE)
+    unheard.hang_up()
+    office.run(7)
+    assert office.settled()
+
+
 def test_it_ends_with_the_conversation():
     office = Centre()
     office.converse()
@@ -320,6 +340,34 @@ def test_after_taking_over_an_outgoing_call_the_head_ends_it_by_hanging_up():
     assert office.results == ["answered"]
     assert office.settled()
     assert len(office.told(TakenOver)) == 1
+
+
+@pytest.mark.parametrize("vanishes", ["during the hold", "afterwards"])
+def test_after_taking_over_from_who_held_the_call_a_customer_who_vanishes_is_noticed(vanishes: str):
+    office = Centre(media_timeout=5.0)
+    office.converse()
+    office.supervise(Mode.BARGE)
+    office.run(1.5)
+    office.anna.hold("sendonly")
+    office.run(0.5)
+    if vanishes == "during the hold":
+        office.customer.vanish()
+        office.run(7)
+    office.take_over()
+    office.run(0.7)
+    office.customer.vanish()
+    office.run(7)
+    assert office.boris.idle
+
+
+def test_who_has_just_taken_over_supervises_nobody_any_more():
+    office = Centre(sound=False)
+    office.converse()
+    office.supervise(Mode.LISTEN)
+    office.run(1.5)
+    office.take_over()
+    assert office.control.supervisions == []
+    assert office.supervise(Mode.BARGE) == "101 is in no conversation"
 
 
 def test_between_colleagues_a_whisper_reaches_the_one_who_is_supervised():
