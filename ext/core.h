@@ -72,8 +72,8 @@ enum {
 enum { ITEMS_PER_COMMAND = 4 };
 enum { ITEMS_FIRST = 1, ITEMS_LAST = 2 };
 /* SESSION_KEYS: digits of the peer are commands to us and reach nobody who hears it. SESSION_NOISE: it understands comfort
- * noise. */
-enum { SESSION_SENDS = 1, SESSION_RECEIVES = 2, SESSION_KEYS = 4, SESSION_NOISE = 8 };
+ * noise. SESSION_TOLD: it learns of keys by its signalling, so where no events were agreed they are silence to it. */
+enum { SESSION_SENDS = 1, SESSION_RECEIVES = 2, SESSION_KEYS = 4, SESSION_NOISE = 8, SESSION_TOLD = 16 };
 enum { PAYLOAD_TYPE_CN = 13 }; /* RFC 3389: silence begins, and how it sounds */
 enum { DTMF_NONE = 255 };
 /* WATCH_LEVEL: measure it although nobody needs it decoded. WATCH_SOUND: look for digits in its sound. WATCH_MASK: what

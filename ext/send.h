@@ -103,11 +103,12 @@ static inline void port_audio(core *c, port *p, const int16_t *pcm) {
     }
 }
 
-/* One frame of a key as sound; what is `over` is followed by a silence in which it cannot run into the next one. */
+/* One frame of a key as sound; what is `over` is followed by a silence in which it cannot run into the next one. A peer
+ * that is told of keys otherwise hears silence in their place: heard too, a key would count twice. */
 static inline void port_tone(core *c, port *p, const dtmf_packet *d, int over) {
     int16_t pcm[CORE_FRAME];
     int n = rate_frame[p->source.rate];
-    if (over) memset(pcm, 0, sizeof *pcm * (size_t)n);
+    if (over || p->flags & SESSION_TOLD) memset(pcm, 0, sizeof *pcm * (size_t)n);
     else tone_digit(&p->tone, d->event, rate_hertz[p->source.rate], d->marker, d->end, pcm, n);
     port_audio(c, p, pcm);
 }

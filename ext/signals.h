@@ -9,12 +9,13 @@
 
 #define SIGNALS_SILENT_NS 60000000LL /* without audio for so long nobody speaks, and a digit is over */
 
-/* Tell a digit that came as sound, and press it towards the listeners that agreed on events; to the others it sounds. */
+/* Tell a digit that came as sound, and press it towards the listeners that agreed on events or are told by signalling; to
+ * the others it sounds. */
 static inline void port_sound_news(core *c, port *p, const dtmf_news *news) {
     if (!news->began && !news->ended) return;
     for (int i = 0; i < p->source.hearer_count && !(p->flags & SESSION_KEYS); i++) {
         port *listener = &c->ports[p->source.hearers[i]];
-        if (listener->dtmf_send == DTMF_NONE) continue;
+        if (listener->dtmf_send == DTMF_NONE && !(listener->flags & SESSION_TOLD)) continue;
         if (news->ended) dtmf_release(&listener->dtmf_out, news->ended_event, news->duration);
         if (news->began) dtmf_press(&listener->dtmf_out, news->began_event, 0);
     }

@@ -40,8 +40,10 @@ from softswitch.sip.events import (
     Incoming,
     Invite,
     KeyPressed,
+    KeysRefused,
     MakeOffer,
     OfferFailed,
+    PressKeys,
     Progress,
     Reason,
     RefuseOffer,
@@ -155,6 +157,8 @@ class Call:
         except NotPossible:
             self.come_to_nothing(NO_MEDIA)
             return False
+        if self._incoming.takes_keys:
+            self._caller.media.takes_info(True)
         offer = self._incoming.offer
         refused = None if offer is None else self._caller.media.refusal(offer, self.office.codecs, foreign=foreign)
         if refused is not None:
@@ -264,7 +268,11 @@ class Call:
             case RemoteOffer():
                 self._remote_offer(leg, event)
             case KeyPressed(digit=digit):
+                if leg.media is not None:
+                    leg.media.takes_info(True)  # who tells keys so is told them so
                 self._pressed(leg, digit, media.Means.INFO, now)
+            case KeysRefused(digits=digits, status=status):
+                self._keys_refused(leg, digits, status)
             case OfferFailed() | Incoming():
                 pass
 
@@ -293,6 +301,8 @@ class Call:
 
     def _answered(self, leg: Leg, event: Answered, now: float) -> None:
         assert leg.media is not None
+        if event.takes_keys:
+            leg.media.takes_info(True)
         if leg.media.accept(event.description) is not None:
             self.legs.release(leg, Cause.PROTOCOL, NOT_ACCEPTABLE)
             return
@@ -531,8 +541,7 @@ class Call:
                     self._receive_of_port(leg, event, now)
 
     def _pressed(self, leg: Leg, digit: str, means: media.Means, now: float) -> None:
-        agreed = leg.media is not None and leg.media.events_agreed
-        new = leg.keypad.press(digit, means, now, events_agreed=agreed)
+        new = leg.keypad.press(digit, means, now, heard=True)
         # What comes as sound or event is passed on by the media core itself.
         self._take_digits(leg, new, now, passed=means is not media.Means.INFO)
         self.wake()
@@ -547,10 +556,22 @@ class Call:
             self.publish(facts.DigitPressed(leg=leg.id, digit="" if masked else digit))
             if leg is self._caller and self._attendant is not None:
                 self._attendant.digit_pressed(digit)
-        if digits and not passed and leg in self.sides:
-            for other in self.sides:
-                if other is not leg and other.media is not None and other.state is LegState.TALKING:
-                    other.media.send_digits(digits)
+        if not digits or leg not in self.sides:
+            return
+        for other in self.sides:
+            if other is leg or other.media is None or other.state is not LegState.TALKING:
+                continue
+            if other.media.told:
+                self._desk.command(other.session, PressKeys(digits=digits))
+            elif not passed:
+                other.media.send_digits(digits)
+
+    def _keys_refused(self, leg: Leg, digits: str, status: int) -> None:
+        """What he does not take by INFO he may hear; who never answered would hear keys of half a minute ago."""
+        if leg.media is not None:
+            leg.media.takes_info(False)
+            if status != 408:
+                leg.media.send_digits(digits)
 
     def _receive_of_port(self, leg: Leg, event: media.MediaEvent, now: float) -> None:
         match event:

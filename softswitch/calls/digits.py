@@ -18,8 +18,8 @@ TOGETHER = 1.5
 """Seconds within which all ways tell of one press: INFO waits for the answer of the one before it."""
 
 PATIENCE = 0.5
-"""Seconds that an INFO waits for the RTP event, from who agreed on events: that is passed on without us, and must not
-be passed on twice."""
+"""Seconds that an INFO waits for the RTP event or the sound of its key: that is passed on without us, and must not be
+passed on twice."""
 
 
 @dataclass(slots=True)
@@ -37,8 +37,8 @@ class Keypad:
         self._presses: deque[_Press] = deque(maxlen=64)
         self._info_alone = False
 
-    def press(self, digit: str, means: Means, now: float, *, events_agreed: bool = False) -> str:
-        """Return the digit if it is new, else "". ``events_agreed``: the party may send RFC 4733 events too."""
+    def press(self, digit: str, means: Means, now: float, *, heard: bool = False) -> str:
+        """Return the digit if it is new, else "". ``heard``: others hear what the party sends as event or as sound."""
         while self._presses and now - self._presses[0].at > TOGETHER and not self._presses[0].waits:
             self._presses.popleft()
         for known in self._presses:
@@ -48,7 +48,7 @@ class Keypad:
                 return digit if waited else ""
         press = _Press(digit, now, {means})
         self._presses.append(press)
-        if means is Means.INFO and events_agreed and not self._info_alone:
+        if means is Means.INFO and heard and not self._info_alone:
             press.waits = True
             return ""
         return digit
@@ -63,6 +63,6 @@ class Keypad:
         due = [press for press in self._presses if press.waits and now >= press.at + PATIENCE]
         for press in due:
             press.waits = False
-            # It agreed on events and sends none: telephones set to INFO do.
+            # Telephones set to INFO may agree on events all the same, and send none.
             self._info_alone = True
         return "".join(press.digit for press in due)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Protocol
+from typing import Literal, Protocol
 
 from softswitch.calls.digits import Keypad
 from softswitch.ids import LegId
@@ -22,7 +22,9 @@ from softswitch.mixer.roles import Role
 from softswitch.sip.events import SessionId
 from softswitch.sip.sdp import Direction, SessionDescription, following
 
-__all__ = ["Leg", "LegState", "Media", "Visitor"]
+__all__ = ["DigitsWord", "Leg", "LegState", "Media", "Visitor"]
+
+DigitsWord = Literal["auto", "info", "sound"]
 
 
 class LegState(Enum):
@@ -47,10 +49,12 @@ class Media:
         timeout: float,
         keys: bool = False,
         signaller: str | None = None,
+        digits: DigitsWord = "auto",
     ) -> None:
         """``keys``: digits of the peer are commands to us and reach nobody else.
 
         ``signaller`` is the numeric host that its SIP comes from, None if that has a name only.
+        ``digits``: in which form it takes those of others; "auto" is what proves possible.
         """
         opened = engine.open_port(room, bind)
         self.port: PortId = opened.id
@@ -58,6 +62,8 @@ class Media:
         self.on_hold = False
         self.masked = False
         self._keys, self._signaller = keys, signaller
+        self._events, self._told = digits == "auto", digits == "info"
+        self._may_tell = digits != "sound"
         self._engine = engine
         self._local: Address = (advertised, opened.local[1])
         self._timeout = timeout
@@ -67,7 +73,7 @@ class Media:
 
     def succeed(self, former: Media) -> None:
         """Go on in the dialog of a port that this one replaces."""
-        self._ours = former._ours
+        self._ours, self._events = former._ours, former._events
 
     def offer(
         self,
@@ -89,10 +95,13 @@ class Media:
                 session_id=self._session_id,
                 version=1,
                 direction=direction,
+                events=self._events,
             )
         else:
             passed = self.session.format if keep and self.session is not None else ""
-            self._ours = negotiation.reoffer(self._ours, self._local, codecs, keep=passed, direction=direction)
+            self._ours = negotiation.reoffer(
+                self._ours, self._local, codecs, keep=passed, direction=direction, events=self._events
+            )
         return self._ours
 
     def refusal(self, offer: SessionDescription, codecs: Sequence[Codec], *, foreign: bool) -> Refused | None:
@@ -123,6 +132,7 @@ class Media:
             session_id=self._session_id,
             version=1,
             direction=direction,
+            events=self._events,
         )
         if isinstance(agreed, Refused):
             return agreed
@@ -179,8 +189,21 @@ class Media:
         """Whether the peer may send digits as RFC 4733 events."""
         return self.session is not None and self.session.dtmf_receive is not None
 
+    def takes_info(self, takes: bool) -> None:
+        """Note that the peer takes keys by INFO, or that it does not after all; what is configured goes before."""
+        self._may_tell &= takes
+        if self._may_tell != self._told:
+            self._told = self._may_tell
+            if self.session is not None:
+                self._apply(self.session)
+
+    @property
+    def told(self) -> bool:
+        """Whether keys are told to the peer by INFO: it takes that, and no events were agreed."""
+        return self.session is not None and self.session.told
+
     def send_digits(self, digits: str) -> None:
-        """Press keys towards the peer, in the form that was agreed with it."""
+        """Press keys towards the peer as RFC 4733 events where that was agreed, else as sound."""
         self._engine.send_digits(self.port, digits)
 
     def mask(self, masked: bool) -> None:
@@ -197,7 +220,8 @@ class Media:
             timeout = self._timeout if session.receives else 0.0
             self.session = replace(session, timeout=timeout, receives=True, keys=True, signaller=self._signaller)
         else:
-            self.session = replace(session, timeout=self._timeout, keys=False, signaller=self._signaller)
+            told = self._told and session.dtmf_send is None
+            self.session = replace(session, timeout=self._timeout, keys=False, told=told, signaller=self._signaller)
         self._engine.set_session(self.port, self.session)
         # Who agreed on events sends its digits as such; from the others they come as sound, if at all.
         self._engine.watch(self.port, digits=not self.events_agreed)

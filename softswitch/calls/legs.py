@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from softswitch import events as facts
 from softswitch.calls.desk import Desk
-from softswitch.calls.leg import Leg, LegState, Media
+from softswitch.calls.leg import DigitsWord, Leg, LegState, Media
 from softswitch.calls.office import Office
 from softswitch.events import Event
 from softswitch.media.engine import PortId, PortStats, RoomId
@@ -68,10 +68,18 @@ class Legs:
             timeout=self._office.media_timeout,
             keys=leg.visitor is not None,
             signaller=_numeric(remote),
+            digits=self._digits(leg),
         )
         self._by_port[opened.port] = leg
         self._own(opened.port)
         return opened
+
+    def _digits(self, leg: Leg) -> DigitsWord:
+        """In which form the office wants digits sent to whoever this is."""
+        trunk = self._office.plan.trunks.get(leg.trunk) if leg.trunk is not None else None
+        person = self._office.directory.people.get(leg.name) if leg.trunk is None else None
+        found = trunk or person
+        return "auto" if found is None else found.digits
 
     def port_closed(self, port: PortId, stats: PortStats) -> None:
         """Forget a port, and tell how its leg fared over its whole life."""

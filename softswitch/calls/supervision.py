@@ -37,6 +37,7 @@ from softswitch.sip.events import (
     Hangup,
     Incoming,
     KeyPressed,
+    KeysRefused,
     MakeOffer,
     OfferFailed,
     Progress,
@@ -308,7 +309,7 @@ class Supervision(Chronicle):
                 )
                 if not refused:
                     self._tell_dialog(leg)
-            case Incoming():
+            case KeysRefused() | Incoming():
                 pass
 
     def _answered(self, leg: Leg, event: Answered, now: float) -> None:

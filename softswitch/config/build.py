@@ -227,6 +227,7 @@ class Builder:
                 record=one.record,
                 monitored=one.monitored,
                 whisper_customer=one.whisper_customer,
+                digits=one.digits,
                 pin=pins.get(extension, ""),
             )
         groups = {
@@ -250,6 +251,7 @@ class Builder:
                 calls=one.calls,
                 timeout=one.timeout,
                 keep_alive=one.keep_alive,
+                digits=one.digits,
             )
         return Plan(
             inbound=tuple(

@@ -430,6 +430,9 @@ DisclosureWord = Annotated[
     parsed(choice("disclosure", "none", "employee", "customer", "both")),
     Noun("disclosure"),
 ]
+DigitsWord = Annotated[
+    Literal["auto", "info", "sound"], parsed(choice("digits", "auto", "info", "sound")), Noun("digits")
+]
 What = Annotated[Literal["all", "none"], parsed(choice("what", "all", "none")), Noun("what")]
 RoleWord = Annotated[Role, parsed(_role), Noun("role")]
 Code = Annotated[str, parsed(_code), Noun("code")]

@@ -204,6 +204,12 @@ class PersonTable(Table):
     whisper_customer: bool = Field(
         False, description="As a head, may whisper to the customer too; directors and administrators may anyway."
     )
+    digits: kinds.DigitsWord = Field(
+        "auto",
+        description='How digits of others are sent to the phone. "auto": as RFC 4733 events where the phone has them, '
+        'else by INFO if it has shown that it takes that, else as tones. "info" or "sound": only so; it is not '
+        "asked for events either.",
+    )
     pin: kinds.Pin | None = Field(
         None,
         description='6 to 12 digits to supervise from any telephone, as `{ env = "NAME" }` or `{ file = "path" }`; '
@@ -250,6 +256,9 @@ class TrunkTable(Table):
         30.0,
         description="How often the trunk is asked by OPTIONS whether it is there. One that stops answering is tried "
         'last, until it has answered three times again. "off" asks never.',
+    )
+    digits: kinds.DigitsWord = Field(
+        "auto", description='How digits are sent to the trunk: "auto", "info" or "sound", as for a person.'
     )
     calls: int | None = Field(
         None, ge=1, le=100_000, description="At most so many calls at a time; without it no bound."

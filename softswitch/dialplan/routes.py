@@ -21,6 +21,7 @@ class Trunk:
     for ``realm`` if that is set; the password is kept apart (``directory.accounts.Account``).
     A call from which nothing at all is heard for ``timeout`` seconds goes on to the next trunk;
     every ``keep_alive`` seconds the trunk is asked whether it is there, never if that is None.
+    ``digits``: how digits are sent to it where "auto" would be wrong, see ``calls.leg.Media``.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Trunk:
     calls: int | None = None
     timeout: float = 4.0
     keep_alive: float | None = 30.0
+    digits: Literal["auto", "info", "sound"] = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ class Person:
     ``outside`` is the E.164 number shown on calls through a trunk, None for the rule's own.
     ``monitored`` False: nobody supervises this person or hears recordings of him.
     ``whisper_customer``: as a head he may whisper to customers.
+    ``digits``: how digits of others are sent to the phone where "auto" would be wrong, see ``calls.leg.Media``.
     ``pin`` is what he types to supervise from any telephone, "" if he may not.
     """
 
@@ -40,6 +41,7 @@ class Person:
     record: bool | None = None
     monitored: bool = True
     whisper_customer: bool = False
+    digits: Literal["auto", "info", "sound"] = "auto"
     pin: str = field(default="", repr=False)
 
 

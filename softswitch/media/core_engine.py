@@ -40,7 +40,7 @@ CODECS = {codec: number for number, codec in enumerate(Codec)}
 RATES = (8000, 16_000)
 """Of recordings, Hz."""
 
-SENDS, RECEIVES, KEYS, NOISE = 1, 2, 4, 8
+SENDS, RECEIVES, KEYS, NOISE, TOLD = 1, 2, 4, 8, 16
 UNITY = 4096
 NO_EVENT = 255
 GENERATIONS = 1 << 24
@@ -207,7 +207,11 @@ class CoreEngine:
                 dtmf_send=NO_EVENT if session.dtmf_send is None else session.dtmf_send,
                 dtmf_receive=NO_EVENT if session.dtmf_receive is None else session.dtmf_receive,
                 ptime=min(session.ptime, 255),
-                flags=SENDS * session.sends | RECEIVES * session.receives | KEYS * session.keys | NOISE * session.noise,
+                flags=SENDS * session.sends
+                | RECEIVES * session.receives
+                | KEYS * session.keys
+                | NOISE * session.noise
+                | TOLD * session.told,
                 timeout=max(0, min(round(session.timeout * 1000), 1 << 31)),
             )
         except ValueError as error:

@@ -114,6 +114,8 @@ class MediaSession:
     seconds without others.
     ``noise``: the peer understands comfort noise (RFC 3389), always by payload type 13.
     ``keys``: digits of the peer are commands to us; they are told, but reach nobody who hears it.
+    ``told``: keys that others press are told to the peer by its signalling, so where no events were agreed
+    they are silence in what it hears, not sound.
     """
 
     remote: Address | None
@@ -130,6 +132,7 @@ class MediaSession:
     format: str = ""
     clock: int = 8000
     keys: bool = False
+    told: bool = False
     noise: bool = False
     parameters: str = ""
     payload_receive: int | None = None

@@ -87,14 +87,16 @@ def offer(
     version: int,
     foreign: Sequence[tuple[Format, int]] = (),
     direction: Direction = Direction.SENDRECV,
+    events: bool = True,
 ) -> SessionDescription:
     """Offer one audio stream at ``local`` with these codecs, most wanted first, comfort noise and telephone-event.
 
     ``foreign`` are formats of the other leg's peer and the payload types that he
     gave them: they come last, because whoever shares a codec with us can be mixed.
+    ``events``: telephone-event may be agreed upon.
     """
     numbered = _numbered([*formats.ours(codecs), *(form for form, _ in foreign)], dict(foreign), set())
-    digits = _digits(codecs, {}, {number for _, number in numbered})
+    digits = _digits(codecs, {}, {number for _, number in numbered}) if events else {}
     noise = _quiet(numbered)
     return _description(
         local, session_id, version, [_audio(local[1], "RTP/AVP", numbered, digits, direction, noise=noise)]
@@ -108,6 +110,7 @@ def reoffer(
     *,
     keep: str = "",
     direction: Direction = Direction.SENDRECV,
+    events: bool = True,
 ) -> SessionDescription:
     """Offer again in a dialog where ``ours`` was the last description that we sent.
 
@@ -116,7 +119,7 @@ def reoffer(
     ``keep`` is the ``MediaSession.format`` of the codec that is passed through.
     """
     index = next((i for i, media in enumerate(ours.media) if media.kind == "audio" and media.port), None)
-    fresh = offer(local, codecs, session_id=0, version=0, direction=direction)
+    fresh = offer(local, codecs, session_id=0, version=0, direction=direction, events=events)
     if index is None:
         return following(ours, replace(fresh, media=(*ours.media, *fresh.media)))
     before = ours.media[index]
@@ -125,7 +128,8 @@ def reoffer(
     wanted = formats.ours(codecs) if kept is None else [kept, *formats.ours(codecs)]
     numbers = {form: used.formats[same] for form in wanted if (same := _same(form, used)) is not None}
     numbered = _numbered(wanted, numbers, set(used.digits.values()))
-    digits = _digits(codecs, used.digits, {*used.formats.values(), *(number for _, number in numbered)})
+    taken = {*used.formats.values(), *(number for _, number in numbered)}
+    digits = _digits(codecs, used.digits, taken) if events else {}
     again = _audio(local[1], before.protocol, numbered, digits, direction, noise=_quiet(numbered))
     media = (*ours.media[:index], again, *ours.media[index + 1 :])
     return following(ours, replace(fresh, media=media))
@@ -140,6 +144,7 @@ def answer(
     version: int,
     prefer: MediaSession | None = None,
     direction: Direction = Direction.SENDRECV,
+    events: bool = True,
 ) -> tuple[SessionDescription, MediaSession] | Refused:
     """Answer an offer: one media line for each offered one, in its order, at most one of them accepted.
 
@@ -156,6 +161,8 @@ def answer(
         if isinstance(agreed, Refused):
             refusals.append(agreed)
             continue
+        if not events:
+            agreed = agreed._replace(digits=None)
         ours = _offered_direction(offered, media).mirrored.limited_to(direction)
         lines = list(map(_declined, offered.media))
         digits = {} if agreed.digits is None else dict([agreed.digits])
@@ -188,6 +195,8 @@ def accept(ours: SessionDescription, answered: SessionDescription) -> MediaSessi
         agreed = _agreed(answered, theirs, heard, _local(ours, mine), said.codecs, meant=meant)
         if isinstance(agreed, Refused):
             return agreed
+        if not said.digits:
+            agreed = agreed._replace(digits=None)  # he answers with what was not offered
         direction = ours.direction_of(mine).limited_to(_offered_direction(answered, theirs).mirrored)
         receives = None if agreed.digits is None else said.digits.get(agreed.digits[0])
         session = _session(answered, theirs, agreed, direction, dtmf_receive=receives)

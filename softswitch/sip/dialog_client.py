@@ -6,11 +6,13 @@ refreshed from here (RFC 4028). ``usage`` adds what the peer asks of us.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
 from softswitch.sip.dialog import Dialog
-from softswitch.sip.events import Cause, Destination, Flow, OfferFailed, Reason, RemoteAnswer
+from softswitch.sip.events import Cause, Destination, Flow, KeysRefused, OfferFailed, Reason, RemoteAnswer
+from softswitch.sip.info import PLAIN, RELAY, body_of, takes_keys
 from softswitch.sip.message import Request, Response
 from softswitch.sip.offers import OfferAnswer
 from softswitch.sip.sdp import SessionDescription
@@ -37,6 +39,16 @@ class _Ours:
     attempt: int = 1
 
 
+@dataclass(slots=True)
+class _Told:
+    """The INFO under way, which names one key."""
+
+    transaction: TransactionKey
+    request: Request
+    digit: str
+    attempt: int = 1
+
+
 class DialogClient:
     """Our half of what goes on in a dialog. ``confirmed`` from the first 2xx on; ``over`` once a BYE was sent or came.
 
@@ -58,6 +70,9 @@ class DialogClient:
         self._retry_at: float | None = None
         self._bye: Request | None = None
         self._bye_tries = 0
+        self._keys: deque[str] = deque()
+        self._told: _Told | None = None
+        self._form = RELAY
 
     @property
     def engaged(self) -> bool:
@@ -75,6 +90,7 @@ class DialogClient:
         """Note what the peer can do; without Allow it can do what RFC 3261 knows."""
         if "Allow" in message.headers:
             self._update = "UPDATE" in message.allow
+        self._form = takes_keys(message) or self._form
 
     # The first 2xx --------------------------------------------------------------------------------------------------
 
@@ -163,6 +179,8 @@ class DialogClient:
         self.session.peer.answered_from(flow)
         if method == "BYE":
             return self._bye_answered(response, now)
+        if method == "INFO":
+            return self._key_answered(key, response, now)
         if method == "INVITE" and status < 300 and key in self._acks:
             return self._acks[key]
         ours = self._ours.pop(key, None)
@@ -177,6 +195,9 @@ class DialogClient:
         return self._failed(ours, response, now)
 
     def on_failed(self, key: TransactionKey, why: Literal["timeout", "transport"], now: float) -> list[Action]:
+        if self._told is not None and self._told.transaction == key:
+            # Who leaves an INFO unanswered may talk all the same.
+            return self._keys_refused(self._told, 408)
         ours = self._ours.pop(key, None)
         if ours is None or self.over:
             return []
@@ -264,6 +285,53 @@ class DialogClient:
         """RFC 3261 section 14.1: 2.1 to 4 s for the owner of the Call-ID, 0 to 2 s for the other, in steps of 10 ms."""
         below = self.stack.ids.below
         return 2.1 + below(191) / 100 if self.session.owns_call_id else below(201) / 100
+
+    # Keys -------------------------------------------------------------------------------------------------------------
+
+    def press_keys(self, digits: str, now: float) -> list[Action]:
+        """Tell keys by INFO. One waits for the answer to the one before: over UDP two at once may change places."""
+        self._keys.extend(digits)
+        return self._next_key(now)
+
+    def _next_key(self, now: float) -> list[Action]:
+        if self.over or not self.confirmed or self._told is not None or not self._keys:
+            return []
+        return self._tell(self._keys.popleft(), 1, now)
+
+    def _tell(self, digit: str, attempt: int, now: float, *extra: tuple[str, str]) -> list[Action]:
+        request = self.dialog.request("INFO")
+        request.headers.set("User-Agent", self.stack.settings.server)
+        request.headers.set("Content-Type", self._form)
+        for name, value in extra:
+            request.headers.set(name, value)
+        request = Request(request.method, request.uri, request.headers, body_of(digit, self._form))
+        key, out = self.stack.send(self, self.session, request, self.way, now)
+        self._told = _Told(key, request, digit, attempt)
+        return out
+
+    def _key_answered(self, key: TransactionKey, response: Response, now: float) -> list[Action]:
+        told, status = self._told, response.status
+        if told is None or told.transaction != key:
+            return []
+        self._told = None
+        if status < 300 or self.over:
+            return self._next_key(now)
+        if status in (401, 407) and told.attempt < _ATTEMPTS:
+            answer = self.session.authorization(told.request, response)
+            if answer is not None:
+                return self._tell(told.digit, told.attempt + 1, now, answer)
+        if status == 415 and told.attempt == 1:
+            self._form = PLAIN if self._form == RELAY else RELAY
+            return self._tell(told.digit, 2, now)
+        if status == 481:
+            return self.session.give_up(now) + self.session.end(Cause.NO_RESPONSE, status=status)
+        return self._keys_refused(told, status)
+
+    def _keys_refused(self, told: _Told, status: int) -> list[Action]:
+        digits = told.digit + "".join(self._keys)
+        self._told = None
+        self._keys.clear()
+        return [] if self.over else [KeysRefused(session=self.session.id, digits=digits, status=status)]
 
     # BYE --------------------------------------------------------------------------------------------------------------
 

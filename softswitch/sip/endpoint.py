@@ -36,6 +36,7 @@ from softswitch.sip.events import (
 from softswitch.sip.farewell import Farewell, Withdrawal, refuse_invite
 from softswitch.sip.grammar import ParseError
 from softswitch.sip.identity import caller_of, is_withheld
+from softswitch.sip.info import takes_keys
 from softswitch.sip.keepalive import KeepAlive
 from softswitch.sip.message import Request, Response
 from softswitch.sip.overload import Overload
@@ -499,6 +500,7 @@ class Endpoint:
                 caller=caller_of(request, identity, display, self._settings.domain),
                 withheld=is_withheld(request),
                 offer=found,
+                takes_keys=takes_keys(request) is not None,
             )
         )
         return self._settle(callee, actions, now)

@@ -33,9 +33,11 @@ __all__ = [
     "Incoming",
     "Invite",
     "KeyPressed",
+    "KeysRefused",
     "MakeOffer",
     "OfferFailed",
     "Output",
+    "PressKeys",
     "Progress",
     "PutOnWire",
     "Reason",
@@ -207,7 +209,14 @@ class RefuseOffer:
     status: int = 488
 
 
-SessionCommand = Ring | Accept | Reject | Hangup | MakeOffer | AnswerOffer | RefuseOffer
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PressKeys:
+    """Tell the peer keys by INFO, one after another; ``KeysRefused`` follows if it does not take them."""
+
+    digits: str
+
+
+SessionCommand = Ring | Accept | Reject | Hangup | MakeOffer | AnswerOffer | RefuseOffer | PressKeys
 
 
 # Events: what sessions tell calls -----------------------------------------------------------------------------------
@@ -221,6 +230,7 @@ class Incoming:
     P-Asserted-Identity or From of a trunk, the account's own for a person.
     ``withheld``: the caller asked for privacy (RFC 3323).
     ``offer`` None: late offer; our Accept carries an offer and ``Confirmed`` the answer.
+    ``takes_keys``: the peer says that it takes keys by INFO, which need not be so although it does not.
     """
 
     session: SessionId
@@ -231,6 +241,7 @@ class Incoming:
     withheld: bool
     offer: SessionDescription | None
     replaces: SessionId | None = None
+    takes_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,12 +260,14 @@ class Answered:
     Later 2xx of other forks are acknowledged and ended with BYE by the session itself.
     ``offered``: our INVITE had no offer and ``description`` is the peer's; the ACK
     goes out with our answer, by AnswerOffer. RefuseOffer ends the session.
+    ``takes_keys`` as in ``Incoming``.
     """
 
     session: SessionId
     description: SessionDescription
     offered: bool = False
     headers: tuple[tuple[str, str], ...] = ()
+    takes_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,6 +307,15 @@ class KeyPressed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeysRefused:
+    """The peer did not take these keys of our ``PressKeys``: 408 where it never answered."""
+
+    session: SessionId
+    digits: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OfferFailed:
     """Our ``MakeOffer`` was refused; the session goes on as it was. Glare (491) is retried by the session itself."""
 
@@ -313,7 +335,16 @@ class Ended:
 
 
 SessionEvent = (
-    Incoming | Progress | Answered | Confirmed | RemoteOffer | RemoteAnswer | KeyPressed | OfferFailed | Ended
+    Incoming
+    | Progress
+    | Answered
+    | Confirmed
+    | RemoteOffer
+    | RemoteAnswer
+    | KeyPressed
+    | KeysRefused
+    | OfferFailed
+    | Ended
 )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["BODIES", "Key", "key_in"]
+from softswitch.sip.message import Request, Response
+
+__all__ = ["BODIES", "PLAIN", "RELAY", "Key", "body_of", "key_in", "takes_keys"]
 
 RELAY, PLAIN = "application/dtmf-relay", "application/dtmf"
 BODIES = frozenset({RELAY, PLAIN})
@@ -44,6 +46,21 @@ def key_in(content_type: str, body: bytes) -> Key | None:
     told = fields.get("duration", "")
     milliseconds = int(told) if told.isascii() and told.isdecimal() and len(told) <= 6 else USUAL
     return Key(digit, max(40, min(milliseconds, LONGEST)) / 1000)
+
+
+def body_of(digit: str, content_type: str) -> bytes:
+    """Write the body that names one key of 0-9, *, # and A-D."""
+    return f"Signal={digit}\r\nDuration={USUAL}\r\n".encode() if content_type == RELAY else digit.encode()
+
+
+def takes_keys(message: Request | Response) -> str | None:
+    """Return in which form the sender of an INVITE or its 2xx says that he takes keys by INFO, None if he does not say.
+
+    Only Accept tells: nearly everybody lists INFO in Allow, and no package for keys
+    was ever registered for the Recv-Info of RFC 6086.
+    """
+    accepted = message.accept if "Accept" in message.headers else ()
+    return next((body for body in (RELAY, PLAIN) if body in accepted), None)
 
 
 def _digit(signal: str) -> str | None:

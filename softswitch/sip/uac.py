@@ -16,6 +16,7 @@ from softswitch.sip.events import (
     Hangup,
     Invite,
     MakeOffer,
+    PressKeys,
     Progress,
     Reason,
     RefuseOffer,
@@ -25,6 +26,7 @@ from softswitch.sip.events import (
 )
 from softswitch.sip.headers import Headers, NameAddr
 from softswitch.sip.identity import caller_headers
+from softswitch.sip.info import takes_keys
 from softswitch.sip.message import Request, Response
 from softswitch.sip.offers import OfferAnswer
 from softswitch.sip.prack import ReliableReceiver, rseq
@@ -189,7 +191,7 @@ class Caller(Session):
         out = self._drop_early(now)
         found = description_of(response)
         description = found if isinstance(found, SessionDescription) else None
-        offers = usage.offers
+        offers, keys = usage.offers, takes_keys(response) is not None
         if offers.local_offer:
             # Some peers answer in an unreliable 18x and leave the 2xx empty.
             description = description or usage.preview
@@ -203,10 +205,10 @@ class Caller(Session):
         elif offers.stable:
             offers.offered(description)
             usage.offered_reliably("2xx", None, response)
-            return [*out, Answered(session=self.id, description=description, offered=True)]
+            return [*out, Answered(session=self.id, description=description, offered=True, takes_keys=keys)]
         assert description is not None
         out += usage.acknowledge(response.cseq.number, None)
-        out.append(Answered(session=self.id, description=description))
+        out.append(Answered(session=self.id, description=description, takes_keys=keys))
         return out + usage.advance(now)
 
     def _unusable(self, usage: Usage, response: Response, now: float) -> list[Action]:
@@ -285,6 +287,8 @@ class Caller(Session):
             case RefuseOffer(status=status):
                 usage = self._owing()
                 return [] if usage is None else usage.refuse_offer(status, now)
+            case PressKeys(digits=digits):
+                return [] if self.usage is None else self.usage.press_keys(digits, now)
         return []
 
     def give_up(self, now: float) -> list[Action]:

@@ -14,6 +14,7 @@ from softswitch.sip.events import (
     Flow,
     Hangup,
     MakeOffer,
+    PressKeys,
     Reason,
     RefuseOffer,
     Reject,
@@ -99,6 +100,8 @@ class Callee(Session):
                 return self.usage.answer_offer(description, now) + self._answer_waiting(now)
             case RefuseOffer(status=status):
                 return self.usage.refuse_offer(status, now) + self._answer_waiting(now)
+            case PressKeys(digits=digits):
+                return self.usage.press_keys(digits, now)
         return []
 
     def _ring(self, status: int, description: SessionDescription | None, now: float) -> list[Action]:

@@ -132,6 +132,7 @@ class Usage(DialogClient):
         pressed = key_in(request.content_type or "", request.body) if request.body else None
         if pressed is None:
             return self._reply(key, request, 200 if not request.body else 400, now)
+        self._form = request.content_type or self._form
         told = KeyPressed(session=self.session.id, digit=pressed.digit, duration=pressed.duration)
         return [*self._reply(key, request, 200, now), told]
 

@@ -187,6 +187,12 @@ def test_hold_and_resume_are_answered_with_the_mirrored_direction(switch: Runnin
     assert callee.messages.count("\nINVITE sip:") == 1
 
 
+def test_keys_told_by_info_are_told_by_info_to_who_has_no_events(switch: RunningSwitch, sipp: Sipp) -> None:
+    callee = sipp.play("answer_told", switch.port, port=register(sipp, switch, 106))
+    sipp.play("call_telling", switch.port, caller="104", called="106").succeeds()
+    callee.succeeds()
+
+
 def test_a_late_offer_is_answered_by_an_offer_of_ours(switch: RunningSwitch, sipp: Sipp) -> None:
     callee = sipp.play("answer", switch.port, port=register(sipp, switch, 107))
     sipp.play("call_late_offer", switch.port, caller="104", called="107").succeeds()

@@ -91,6 +91,10 @@ class Coder:
         # A second holds whole periods of a whole number of Hz.
         return _encoded_tone(frequency, frame % 50 if frequency == int(frequency) else frame, self.name)
 
+    def key(self, frequencies: tuple[float, float], frame: int) -> bytes:
+        """20 ms of two tones at once, in G.711."""
+        return encode(sum((tone(f, 1, frame) for f in frequencies), np.zeros(FRAME, np.int16)), self.name)
+
     def decode(self, payload: bytes) -> Samples:
         self._decoded += 1
         match self.name:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PT = {"PCMU": 0, "PCMA": 8, "G722": 9, "G729": 18, "opus": 96}
 RTPMAP = {"PCMU": "PCMU/8000", "PCMA": "PCMA/8000", "G722": "G722/8000", "G729": "G729/8000", "opus": "opus/48000/2"}
+LOW, HIGH = (697.0, 770.0, 852.0, 941.0), (1209.0, 1336.0, 1477.0, 1633.0)
 FMTP = {"G729": "annexb=no", "opus": "useinbandfec=1;stereo=0"}
 
 
@@ -36,6 +37,7 @@ class Handset:
     wire: list[tuple[int, int, int]]
     obeys: bool
     event_clock: int
+    events: bool
 
     def set_up_sound(self) -> None:
         self.remote_rtp: Address | None = None
@@ -46,6 +48,7 @@ class Handset:
         self._rtp_seq = 100
         self._rtp_frames = 0
         self._digit: tuple[int, int, int] | None = None
+        self._sounding: tuple[tuple[float, float], int] | None = None
         self._digits_seen: set[tuple[int, int]] = set()
         self._next_frame: float | None = None
         self._numbers, self._events = dict(PT), 101
@@ -58,6 +61,11 @@ class Handset:
     def press(self, digit: str) -> None:
         """Send one RFC 4733 event of 100 ms from now on."""
         self._digit = ("0123456789*#ABCD".index(digit), 0, self._rtp_frames * self.ticks)
+
+    def sound(self, digit: str) -> None:
+        """Let a key of 100 ms sound instead of the tone, from now on."""
+        place = "123A456B789C*0#D".index(digit)
+        self._sounding = (LOW[place // 4], HIGH[place % 4]), 5
 
     @property
     def ticks(self) -> int:
@@ -85,10 +93,11 @@ class Handset:
         lines = [
             "v=0", f"o=- 7 {self._sdp_version} IN IP4 {self.host}", "s=-",
             f"c=IN IP4 {'0.0.0.0' if zero else self.rtp[0]}", "t=0 0",
-            f"m=audio {self.rtp[1]} RTP/AVP {formats} {events}",
+            f"m=audio {self.rtp[1]} RTP/AVP {formats}{f' {events}' * self.events}",
             *(f"a=rtpmap:{numbers[c]} {RTPMAP[c]}" for c in names),
             *(f"a=fmtp:{numbers[c]} {FMTP[c]}" for c in names if c in FMTP),
-            f"a=rtpmap:{events} telephone-event/{self.event_clock}", f"a=fmtp:{events} 0-15", f"a={self.direction}",
+            *[f"a=rtpmap:{events} telephone-event/{self.event_clock}", f"a=fmtp:{events} 0-15"] * self.events,
+            f"a={self.direction}",
         ]  # fmt: skip
         return "\r\n".join(lines) + "\r\n"
 
@@ -131,6 +140,10 @@ class Handset:
             payload_type, timestamp, marker = self._events, start, 0x80 if count == 1 else 0
             payload = struct.pack("!BBH", code, end | 10, count * self.event_clock // 50)
             self._digit = None if count >= 7 else (code, count, start)
+        elif self._sounding is not None:
+            frequencies, left = self._sounding
+            payload = self.coder.key(frequencies, self._rtp_frames)
+            self._sounding = (frequencies, left - 1) if left > 1 else None
         elif self.tone is not None:
             payload = self.coder.encode(self.tone, self._rtp_frames)
         self._rtp_seq += 1

@@ -36,6 +36,7 @@ class Phone(Handset):
     Misbehaviour: ``acks=False`` never acknowledges a 2xx, ``deaf`` drops all SIP that comes,
     ``silent_ring`` sends no 180, ``stubborn`` answers 200 although CANCEL came first,
     ``glares`` refuses so many re-INVITEs with 491. ``obeys`` sends nothing while the other side wants nothing.
+    ``events=False`` knows no telephone-event; INFO is answered with ``info``, in none of ``info_forms`` with 415.
     """
 
     office: VirtualOffice
@@ -67,6 +68,10 @@ class Phone(Handset):
     from_display: str = ""
     obeys: bool = False
     event_clock: int = 8000
+    events: bool = True
+    info: int = 200
+    info_forms: tuple[str, ...] = ("application/dtmf-relay", "application/dtmf")
+    keys_told: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     inbox: list[Message] = field(default_factory=list)
     heard: list[np.ndarray] = field(default_factory=list)
@@ -485,8 +490,16 @@ class Phone(Handset):
             case "PRACK":
                 self._respond(message, 200)
                 self.timers = [(at, callback) for at, callback in self.timers if callback != self._ring_again]
+            case "INFO":
+                self._told(message)
             case _:
                 self._respond(message, 501)
+
+    def _told(self, message: Message) -> None:
+        status = self.info if message["content-type"] in self.info_forms else 415
+        if status == 200:
+            self.keys_told.append(message.body.decode().split()[0].removeprefix("Signal="))
+        self._respond(message, status)
 
     def _invited(self, message: Message) -> None:
         dialog = self.dialog

@@ -28,20 +28,20 @@ def test_the_same_key_two_seconds_later_is_another_press():
     assert keypad.press("1", INFO, 2.0) == "1"
 
 
-def test_an_info_from_who_agreed_on_events_waits_for_the_event():
+def test_an_info_waits_for_the_event():
     keypad = Keypad()
-    assert keypad.press("7", INFO, 0.0, events_agreed=True) == ""
+    assert keypad.press("7", INFO, 0.0, heard=True) == ""
     assert keypad.deadline == 0.5
-    assert keypad.press("7", EVENT, 0.2, events_agreed=True) == "7"
+    assert keypad.press("7", EVENT, 0.2, heard=True) == "7"
     assert keypad.deadline is None
     assert keypad.tick(0.5) == ""
 
 
-def test_who_agreed_on_events_and_sends_info_alone_is_waited_for_once():
+def test_who_sends_info_alone_is_waited_for_once():
     keypad = Keypad()
-    assert keypad.press("7", INFO, 0.0, events_agreed=True) == ""
+    assert keypad.press("7", INFO, 0.0, heard=True) == ""
     assert keypad.tick(0.5) == "7"
-    assert keypad.press("8", INFO, 1.0, events_agreed=True) == "8"
+    assert keypad.press("8", INFO, 1.0, heard=True) == "8"
 
 
 @given(
@@ -50,14 +50,14 @@ def test_who_agreed_on_events_and_sends_info_alone_is_waited_for_once():
     st.booleans(),
     st.randoms(use_true_random=False),
 )  # fmt: skip
-def test_whatever_is_pressed_is_told_once_and_in_order_of_its_first_way(presses, agreed, random):
+def test_whatever_is_pressed_is_told_once_and_in_order_of_its_first_way(presses, heard, random):
     # Each press comes by its ways within 100 ms, so no two presses overlap in one way.
     told, keypad, arrivals, now = "", Keypad(), [], 0.0
     for digit, gap, ways in presses:
         now += gap
         arrivals += [(now + random.uniform(0, 0.1), digit, way) for way in sorted(ways)]
     for at, digit, way in sorted(arrivals):
-        told += keypad.tick(at) + keypad.press(digit, way, at, events_agreed=agreed)
+        told += keypad.tick(at) + keypad.press(digit, way, at, heard=heard)
     told += keypad.tick(now + 10)
     one_way = all(ways == set(Means) for _, _, ways in presses)
     if one_way:

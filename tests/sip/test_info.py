@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softswitch.sip.info import Key, key_in
+from softswitch.sip.info import Key, body_of, key_in
 
 RELAY, PLAIN = "application/dtmf-relay", "application/dtmf"
 
@@ -33,6 +33,11 @@ RELAY, PLAIN = "application/dtmf-relay", "application/dtmf"
 )
 def test_a_body_names_a_key_or_none(content_type: str, body: bytes, key: Key | None) -> None:
     assert key_in(content_type, body) == key
+
+
+@given(st.sampled_from([RELAY, PLAIN]), st.sampled_from("0123456789*#ABCD"))
+def test_what_is_written_is_read_again(content_type: str, digit: str) -> None:
+    assert key_in(content_type, body_of(digit, content_type)) == Key(digit, 0.16)
 
 
 @given(st.sampled_from([RELAY, PLAIN]), st.binary(max_size=600))
