@@ -35,6 +35,9 @@ SPARES = 2
 MEMORY = 16 << 20  # bytes that wait in memory when nothing can be written
 VITAL_SHARE = 4  # the last quarter of that memory is kept for vital records
 
+PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Reasons not to read a file that say nothing about the file."""
+
 _ZEROS = 1 << 16  # bytes written at a time
 _SPARE, _BEAT, _LOCK = ".spare", "alive", "lock"
 
@@ -354,19 +357,26 @@ class Spool:
     # Reading and letting go -----------------------------------------------------------------------------------------
 
     def read(self, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """Return up to ``limit`` records behind number ``after``, from the files and then from memory."""
+        """Return up to ``limit`` records behind number ``after``, from the files and then from memory.
+
+        Raises OSError when the process may open no file now. A file that cannot be read is passed over with an alarm.
+        """
         found: list[tuple[int, bytes]] = []
         index, offset = self._start(after)
         last = after
         for position in range(index, len(self._segments)):
             segment = self._segments[position]
-            with contextlib.suppress(OSError):
+            try:
                 for record in read_records(self._files, segment.path, last, offset):
                     last = record.number
                     found.append((record.number, record.payload))
                     if len(found) == limit:
                         self._cursor = (last, segment.path, record.end)
                         return found
+            except OSError as error:
+                if error.errno in PASSING:
+                    raise
+                self._alarm("damage", True, f"{segment.path}: {error.strerror or error}; its events are passed over")
             offset = 0
         found += [entry for entry in self._ring if entry[0] > last][: limit - len(found)]
         return found

@@ -29,7 +29,7 @@ async def test_while_the_database_is_locked_events_wait_and_follow_in_order(tmp_
         office.publish(*call())
         assert await office.journal.durable()
         assert not await office.journal.flush(0.3)
-        assert office.complaints == [("database", True)]
+        await until(lambda: office.complaints == [("database", True)])
         assert "locked" in office.alarms[0].text
     assert await office.journal.flush(10)
     assert office.numbers() == list(range(1, 16))
@@ -74,6 +74,7 @@ async def test_a_database_without_space_holds_nothing_up(tmp_path: Path) -> None
     for index in range(60):
         office.publish(*call(f"x{index}"))
     assert not await office.journal.flush(0.5)
+    await until(lambda: bool(office.alarms))
     assert "full" in office.alarms[0].text
     assert await office.journal.durable()
     async with office.database.engine.connect() as connection:
@@ -133,6 +134,40 @@ class NeverSyncs(DiskFiles):
         if self.broken:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         super().sync(fd)
+
+
+class OutOfFiles(DiskFiles):
+    """A process that may open no further file while it is ``full``, or (with EIO) a file that is unreadable then."""
+
+    full, code = False, errno.EMFILE
+
+    def read(self, path: Path, offset: int = 0, size: int = -1) -> bytes:
+        if self.full:
+            raise OSError(self.code, os.strerror(self.code))
+        return super().read(path, offset, size)
+
+
+async def test_while_no_file_can_be_opened_events_wait_and_none_is_passed_over(tmp_path: Path) -> None:
+    disk = OutOfFiles()
+    office = await Office(tmp_path, files=disk, queue=5).start()
+    disk.full = True
+    office.publish(*call())
+    assert not await office.journal.flush(0.5)
+    disk.full = False
+    assert await office.journal.flush(10)
+    assert office.numbers() == list(range(1, 16))
+    await office.stop()
+
+
+async def test_a_file_that_cannot_be_read_back_holds_up_nothing_and_is_told(tmp_path: Path) -> None:
+    disk = OutOfFiles()
+    disk.code = errno.EIO
+    office = await Office(tmp_path, files=disk, queue=5).start()
+    disk.full = True
+    office.publish(*call())
+    assert await office.journal.flush(10)
+    assert ("damage", True) in office.complaints
+    await office.stop()
 
 
 async def test_while_the_disk_cannot_sync_nothing_is_called_durable(tmp_path: Path) -> None:
