@@ -8,6 +8,7 @@ import socket
 from collections.abc import Mapping
 
 from softswitch.config.settings import Network, Settings
+from softswitch.directory.accounts import Account
 from softswitch.sip.auth import DigestClient
 from softswitch.sip.events import Flow
 
@@ -25,12 +26,16 @@ class Directory:
 
     def __init__(self, settings: Settings) -> None:
         self._named: dict[str, frozenset[str]] = {}
+        self._clients: dict[str, tuple[Account, DigestClient]] = {}
         self.use(settings)
 
     def use(self, settings: Settings) -> None:
         self._settings = settings
+        # A client counts how often it has used each nonce, which no other for the same account may begin anew.
         self._clients = {
-            name: DigestClient(account.user, password=account.password, realm=account.realm)
+            name: known
+            if (known := self._clients.get(name)) is not None and known[0] == account
+            else (account, DigestClient(account.user, password=account.password, realm=account.realm))
             for name, account in settings.accounts.items()
         }
         self._trunks: dict[str, str] = {}
@@ -70,7 +75,8 @@ class Directory:
         return next((name for network, name in self._networks if address in network), None)
 
     def account(self, name: str) -> DigestClient | None:
-        return self._clients.get(name)
+        known = self._clients.get(name)
+        return None if known is None else known[1]
 
     def display(self, person: str) -> str:
         found = self._settings.directory.people.get(person)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ server = "198.51.100.9"
 addresses = ["203.0.113.0/28", "2001:db8:1::/48"]
 [trunks.named]
 server = "localhost"
+account = { user = "office", password = "long enough" }
 """
 
 
@@ -45,3 +47,15 @@ async def test_a_trunk_configured_by_name_is_known_by_the_addresses_it_resolves_
     directory = Directory(configuration(tmp_path, "127.0.0.1", TRUNKS).settings)
     await directory.resolve()
     assert directory.trunk_of(flow("127.0.0.1")) == "named"
+
+
+async def test_what_a_trunk_was_told_of_nonces_outlives_a_look_up_but_not_another_password(tmp_path: Path):
+    settings = configuration(tmp_path, "127.0.0.1", TRUNKS).settings
+    directory = Directory(settings)
+    client = directory.account("named")
+    await directory.resolve()
+    assert client is not None
+    assert directory.account("named") is client
+    other = replace(settings.accounts["named"], password="another one")
+    directory.use(replace(settings, accounts={"named": other}))
+    assert directory.account("named") is not client
