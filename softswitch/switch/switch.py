@@ -308,8 +308,10 @@ class Switch:
     async def _run_action(self, action: Action, call: ActionCall) -> None:
         try:
             await action(call)
-        except NotPossible:
-            pass  # The caller left in the midst: nothing more to do for him.
+        except NotPossible as error:
+            # The caller left in the midst: nothing more to do for him. Else it was a sound that cannot be played, say.
+            if not call.ended.is_set():
+                self._log.error("action failed", conversation=call.conversation, error=str(error))
         except Exception as error:
             # The host's mistake ends this call, not the switch.
             self._log.error("action failed", conversation=call.conversation, error=repr(error))
@@ -590,9 +592,7 @@ class Switch:
             await asyncio.sleep(CALM if "overload" in self.alarms else 1.0)
             refused = overload.refused > seen
             seen = overload.refused
-            self._alarm(
-                "overload", "more calls come than can be set up: new ones are answered 503" if refused else None
-            )
+            self._alarm("overload", OVERLOADED if refused else None)
 
     async def _end_tasks(self) -> None:
         self._stopping_orderly = not self._running

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import runpy
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from softswitch import ActionCall, Switch
 from softswitch.errors import NotPossible
 from softswitch.events import CallArrived, ConversationEnded, Event
+from softswitch.log import make_logger
 from softswitch.media.engine import Tone
 from tests.switch.real import Desk, configuration, fresh_host
 
@@ -115,6 +117,28 @@ async def test_an_action_that_fails_costs_its_own_call_only(tmp_path: Path):
         anna.call("102")
         await desk.until(lambda: anna.talking)
         desk.close()
+
+
+async def test_an_action_that_asks_for_the_impossible_is_told_to_the_office(tmp_path: Path):
+    host = fresh_host()
+    log = StringIO()
+    switch = Switch(configuration(tmp_path, host), log=make_logger(log))
+
+    @switch.action("600")
+    async def mute(call: ActionCall) -> None:
+        await call.answer()
+        await call.play(tmp_path / "no such sound.wav")
+
+    async with switch:
+        desk = Desk(host)
+        anna = desk.phone("101")
+        await desk.registered(anna)
+        anna.status = None
+        anna.call("600")
+        await desk.until(lambda: anna.idle and anna.status is not None)
+        desk.close()
+    assert "action failed" in log.getvalue()
+    assert "no such sound.wav" in log.getvalue()
 
 
 def test_the_example_is_short_and_runs_to_its_first_event(tmp_path: Path):
