@@ -10,7 +10,7 @@ from softswitch.calls.office import Office
 from softswitch.errors import NotPossible
 from softswitch.events import Event, RecordingFailed, RecordingFinished, RecordingStarted
 from softswitch.ids import ConversationId
-from softswitch.media.engine import RecordingEnded, RecordingId, RoomId, SourceId, Track
+from softswitch.media.engine import MOST_TAPPED, RecordingEnded, RecordingId, RoomId, SourceId, Track
 from softswitch.mixer.roles import TRACKS
 
 __all__ = ["ConversationRecording", "tracks", "wanted"]
@@ -19,7 +19,7 @@ __all__ = ["ConversationRecording", "tracks", "wanted"]
 def tracks(legs: Iterable[Leg], *, whisper: bool) -> dict[Track, list[SourceId]]:
     """Return what of these is recorded on which track; between colleagues the caller is left, as a customer is.
 
-    Without a ``whisper`` track what supervisors say is not recorded.
+    Without a ``whisper`` track what supervisors say is not recorded; with it, the first ``MOST_TAPPED`` of them are.
     """
     taps: dict[Track, list[SourceId]] = {Track.LEFT: [], Track.RIGHT: []}
     if whisper:
@@ -28,7 +28,7 @@ def tracks(legs: Iterable[Leg], *, whisper: bool) -> dict[Track, list[SourceId]]
         track = TRACKS.get(leg.role)
         if track is not None and leg.media is not None and Track(track) in taps:
             taps[Track(track)].append(leg.media.port)
-    return taps
+    return {track: sources[:MOST_TAPPED] for track, sources in taps.items()}
 
 
 def wanted(office: Office, talkers: Iterable[Leg]) -> bool:

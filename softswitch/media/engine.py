@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NewType, Protocol
 
 __all__ = [
+    "MOST_TAPPED",
     "Address",
     "Codec",
     "Digit",
@@ -84,6 +85,10 @@ class Means(StrEnum):
     EVENT = "event"
     INFO = "info"
     SOUND = "sound"
+
+
+MOST_TAPPED = 4
+"""Sources that one track of a recording can have."""
 
 
 class Track(StrEnum):

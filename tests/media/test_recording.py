@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from softswitch.media.engine import Codec, RecordingEnded, RecordingId, Tone, Track
+from softswitch.media import native
+from softswitch.media.engine import MOST_TAPPED, Codec, RecordingEnded, RecordingId, Tone, Track
 from softswitch.rtp import g711
 from softswitch.rtp.packet import Packet
 from tests.media.virtual_room import Phone, Room, level, sine
@@ -212,3 +213,7 @@ def test_closing_the_room_ends_the_recording() -> None:
     room.phones.clear()
     room.run(0.05)
     assert len(room.told(RecordingEnded)) == 1
+
+
+def test_the_core_has_room_for_as_many_sources_of_a_track_as_are_promised() -> None:
+    assert native.TAPS == MOST_TAPPED

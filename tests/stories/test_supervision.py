@@ -11,13 +11,17 @@ import numpy as np
 import pytest
 
 from softswitch.calls.modes import Mode
+from softswitch.directory.people import Role
 from softswitch.events import SupervisionChanged, SupervisionEnded, SupervisionRefused, SupervisionStarted, TakenOver
+from softswitch.media.engine import MOST_TAPPED
 from tests.sim import audio
+from tests.sim.office import person
 from tests.sim.test_sound import recording_in
 from tests.stories.centre import (
     CUSTOMER,
     EMPLOYEE,
     GROUPS,
+    PEOPLE,
     SECOND,
     SUPERVISOR,
     Centre,
@@ -544,3 +548,19 @@ def test_what_a_supervisor_says_is_on_a_third_track_of_its_own_where_the_office_
         level = audio.level_of(late[:, track], frequency)
         assert abs(level + 16) <= 3 if said else level <= -76
         assert all(audio.level_of(late[:, other], frequency) <= -76 for other in range(3) if other != track)
+
+
+def test_more_people_may_whisper_than_the_recording_has_room_for(tmp_path: Path):
+    directors = tuple(person(str(900 + number), role=Role.DIRECTOR) for number in range(MOST_TAPPED + 1))
+    office = Centre(sound=True, recordings=tmp_path, people=(*PEOPLE, *directors))
+    office.reload(whisper_track=True)
+    phones = [office.phone(one.extension) for one in directors]
+    office.converse()
+    for one in directors:
+        assert office.supervise(Mode.WHISPER, by=one.extension) is None
+    office.run(2)
+    assert all(phone.talking for phone in phones)
+    assert len(office.told(SupervisionStarted)) == MOST_TAPPED + 1
+    office.take_over(by=directors[0].extension)
+    office.run(1)
+    assert len(office.told(TakenOver)) == 1
