@@ -203,7 +203,6 @@ def _service(transport: Transport, name: str) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-@functools.lru_cache(maxsize=4096)
 def is_numeric(host: str) -> bool:
     """Whether the host is an IPv4 or IPv6 address."""
     try:
