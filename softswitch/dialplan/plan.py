@@ -105,16 +105,11 @@ def _inbound(plan: Plan, trunk: str, dialled: str) -> Inbound | None:
 
 
 def _from_trunk(plan: Plan, directory: People, trunk: str, dialled: str) -> Route:
-    digits = numbers.clean(dialled)
-    full = numbers.e164(digits, plan.country, plan.area)
-    for rule in plan.inbound:
-        if rule.trunk in (None, trunk) and _matched(rule.number, digits, full) is not None:
-            if rule.to == SUPERVISE:
-                break
-            kind, _, target = rule.to.partition(":")
-            if kind == "person" and target in directory.people:
-                return ToPerson(extension=target, rule=f"inbound {rule.number}")
-    return NoRoute(reason="no such number" if digits else "not a number")
+    rule = _inbound(plan, trunk, dialled)
+    kind, _, target = ("", "", "") if rule is None else rule.to.partition(":")
+    if rule is not None and kind == "person" and target in directory.people:
+        return ToPerson(extension=target, rule=f"inbound {rule.number}")
+    return NoRoute(reason="no such number" if numbers.clean(dialled) else "not a number")
 
 
 def _matched(text: str, digits: str, full: str | None) -> str | None:
