@@ -113,7 +113,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "option.by": ("Who is asked; of a group, everybody who is free.", "Кого просим; из группы — всех свободных."),
     "option.end": ("End the help.", "Закончить помощь."),
     "option.messages": ("Print the whole SIP messages too.", "Печатать и сами SIP-сообщения."),
-    "option.file": ("Read this file from now on.", "Отныне читать этот файл."),
     # Failures.
     "error": ("error", "ошибка"),
     "warning": ("warning", "предупреждение"),
@@ -176,6 +175,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "no_switch_here.next": ("name the office's file: --config FILE", "укажите файл офиса: --config FILE"),
     "no_command": ("there is no command {name}", "нет команды {name}"),
+    "no_command.near": (
+        "there is no command {name} (did you mean {near}?)",
+        "нет команды {name} (возможно, {near}?)",
+    ),
     # Reports.
     "ok": ("{path} is right", "{path}: всё верно"),
     "check.summary": (
@@ -198,7 +201,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "показан один раз; передавайте его так: Authorization: Bearer TOKEN",
     ),
     "token.revoked": ("the token {name} is revoked", "токен {name} отозван"),
-    "starting": ("{name} starts: softswitch {version}, {listen}", "{name}: запуск softswitch {version}, {listen}"),
     "reloaded": ("{path} is in force", "{path} в силе"),
     "nothing_changed": ("nothing changed", "изменений нет"),
     "stopping": ("the switch is stopping", "станция останавливается"),

@@ -47,8 +47,8 @@ class Group(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             near = difflib.get_close_matches(args[0], self.commands, n=1)
-            said = say(Terminal.of(ctx).language, "no_command", name=args[0])
-            raise click.UsageError(said + (f" (did you mean {near[0]}?)" if near else ""), ctx) from error
+            key, nearest = ("no_command.near", near[0]) if near else ("no_command", "")
+            raise click.UsageError(say(Terminal.of(ctx).language, key, name=args[0], near=nearest), ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what the switch and its files complain about becomes a message and an exit code."""
@@ -134,6 +134,9 @@ def failed(terminal: Terminal, error: SwitchError, name: str) -> Failed:
             path = error.problems[0].file if error.problems else ""
             return Failed(terminal, "refused", "refused.start", details=lines, path=path, count=count)
         case CommandFailed():
-            return Failed(terminal, "command_failed", details=error.problems, message=error.message)
+            from softswitch.records.reasons import said
+
+            message = said(error.message, terminal.language)
+            return Failed(terminal, "command_failed", details=error.problems, message=message)
         case _:
             return Failed(terminal, "failed", message=str(error))

@@ -11,6 +11,7 @@ from typing import Any
 
 from softswitch.directory.permissions import ACTIONS, REASONS
 from softswitch.records.journey import Line, Party
+from softswitch.records.reasons import said
 
 __all__ = ["LANGUAGES", "WORDS", "sentence", "told"]
 
@@ -19,6 +20,7 @@ LANGUAGES = ("en", "ru")
 WORDS: Mapping[str, tuple[str, str]] = {
     "CallArrived": ("{who} calls {called}", "{who} звонит на {called}"),
     "CallRouted": ("the call goes to {destination} (rule: {rule})", "вызов идёт: {destination} (правило: {rule})"),
+    "CallRouted+nowhere": ("the call goes nowhere ({rule})", "вызов никуда не идёт ({rule})"),
     "LegOffered": ("calling {who}{on_device}", "вызываем: {who}{on_device}"),
     "LegRinging": ("{who}{on_device} rings", "{who}{on_device}: звонок"),
     "LegRinging+caller": ("{who} hears ringing", "{who} слышит гудки"),
@@ -35,6 +37,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "{who}{on_device} does not respond",
         "{who}{on_device}: устройство не отвечает на запросы",
     ),
+    "LegEnded+no answer": ("{who}{on_device} does not answer", "{who}{on_device}: нет ответа"),
     "LegEnded+answered elsewhere": (
         "{who}{on_device} stops ringing: answered elsewhere",
         "{who}{on_device}: звонок прекращён, ответили на другом устройстве",
@@ -243,6 +246,9 @@ def sentence(line: Line, language: str = "en", names: Mapping[str, str] | None =
         values["reason"] = _word(REASONS, values.get("reason", ""), russian)
     if russian and "result" in values:
         values["result"] = _RESULTS.get(values["result"], values["result"])
+    for key in ("reason", "why", "rule"):
+        if key in values:
+            values[key] = said(values[key], language)
     return words[russian].format_map(values)
 
 
@@ -255,6 +261,8 @@ def _cases(line: Line) -> list[str]:
     """Return the keys under which the words for this line may stand, the most special first."""
     data, kind = line.data, line.kind
     match kind:
+        case "CallRouted" if data.get("to") == "nowhere":
+            return [f"{kind}+nowhere", kind]
         case "LegRinging" | "LegAnswered" if line.who.caller:
             return [f"{kind}+caller", kind]
         case "LegRinging" if data.get("status") == 183:

@@ -57,6 +57,8 @@ def test_messages_have_the_same_values_in_both_languages() -> None:
 def test_a_misspelt_command_is_wrong_usage_and_the_right_one_is_named(office: Office) -> None:
     done = office.call("stauts")
     assert (done.code, done.err.splitlines()[-1]) == (2, "Error: there is no command stauts (did you mean status?)")
+    done = office.call("--lang", "ru", "stauts")
+    assert done.err.splitlines()[-1] == "Error: нет команды stauts (возможно, status?)"
 
 
 @pytest.mark.parametrize(

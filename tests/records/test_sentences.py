@@ -60,7 +60,7 @@ def test_an_ordinary_call_in_english() -> None:
 def test_the_same_call_in_russian() -> None:
     assert [told(line, "ru", NAMES, MOSCOW) for line in journey(call())] == [
         "12:00:00 Anna Orlova (101) звонит на 102",
-        "12:00:00 вызов идёт: Boris Petrov (102) (правило: extension)",
+        "12:00:00 вызов идёт: Boris Petrov (102) (правило: внутренний номер)",
         "12:00:00 вызываем: Boris Petrov (102) на 192.168.1.20",
         "12:00:01 Boris Petrov (102) на 192.168.1.20: звонок",
         "12:00:01 Anna Orlova (101) слышит гудки",

@@ -18,6 +18,7 @@ from softswitch.directory.login import Locked, NotNow, WrongPassword
 from softswitch.directory.passwords import Busy
 from softswitch.directory.permissions import Decision, reason
 from softswitch.errors import NotPermitted, SwitchError
+from softswitch.records.reasons import said
 
 __all__ = ["PROBLEM", "Forbidden", "OtherSite", "Unauthorized", "add_handlers", "language_of", "problem"]
 
@@ -125,7 +126,8 @@ def of_error(error: Exception, language: str) -> Response:
     told = failure(error)
     if told.code == 500:
         return problem(500, say("internal"))
-    return problem(told.code, told.message, errors=[{"at": "", "message": one} for one in told.problems] or None)
+    message = said(told.message, language)
+    return problem(told.code, message, errors=[{"at": "", "message": one} for one in told.problems] or None)
 
 
 def add_handlers(app: FastAPI) -> None:

@@ -67,6 +67,13 @@ async def test_whoever_has_not_logged_in_is_told_so_as_a_problem(here: Office):
     }
 
 
+async def test_what_is_missing_is_said_in_the_language_asked_for(here: Office):
+    client = await here.client("100")
+    for language, detail in (("en", "no conversation 'zzz'"), ("ru", "нет разговора zzz")):
+        answer = await client.get("/api/v1/conversations/zzz", headers={"Accept-Language": language})
+        assert answer.json()["detail"] == detail
+
+
 async def test_a_refusal_says_why_and_is_an_event(here: Office):
     answer = await (await here.client("101")).get("/api/v1/status")
     assert answer.status_code == 403
