@@ -363,6 +363,7 @@ typedef struct {
     uint32_t free_count;
     uint32_t slot_ports[CORE_SLOTS], slot_players[CORE_SLOTS], slot_recordings[CORE_SLOTS];
     uint32_t slot_decoding[CORE_SLOTS]; /* ports of the slot that somebody needs decoded */
+    uint8_t slot_paced[CORE_SLOTS];     /* the last tick of the slot sent something of its own */
     uint32_t live; /* open ports, players and recordings */
     /* datagrams to send, taken by the driver */
     datagram *out;

@@ -1,5 +1,8 @@
-/* The socket driver of one core: a thread that sleeps to each half millisecond, drains its sockets, serves the slot of
- * each whole one, and never waits otherwise. */
+/* The socket driver of one core: a thread that sleeps until packets come or a slot is due, and never waits otherwise.
+ *
+ * To wake up is what costs, ten times as much as to receive a packet. So the thread waits for packets only while that
+ * wakes it no more than once in WAKE_NS on average; else it lets them gather until then. A slot in which nothing is
+ * mixed or played has no moment of its own: it is served when the thread is awake anyway, at most LOOP_AHEAD late. */
 #ifndef SOFTSWITCH_SOCKET_LOOP_H
 #define SOFTSWITCH_SOCKET_LOOP_H
 
@@ -22,12 +25,13 @@
 #include "command.h"
 
 #define TICK_NS 1000000LL
-#define DRAIN_NS 500000LL   /* a packet that is passed through waits for this at most: two wake-ups a tick cost less than
-                             * one thread woken by each packet */
-#define LATE_NS 2000000LL   /* later than this, sockets are drained again: up to four packets a leg have gathered */
+#define WAKE_NS 500000LL    /* what gathers waits for this at most */
+#define LATE_NS 2000000LL   /* later than this, more than one packet a leg has gathered */
 #define BLOCKS_NS 20000000LL /* the writer is woken once in so long */
 #define SKIP_NS 20000000LL  /* later than this, slots are skipped instead of being served in a burst */
-enum { LOOP_READY = 512, LOOP_ROUNDS = 4, LOOP_QUEUED = 64 };
+enum { LOOP_READY = 512, LOOP_ROUNDS = 8, LOOP_QUEUED = 64 };
+enum { WAKES = 2 };      /* so many wake-ups may follow each other at once */
+enum { LOOP_AHEAD = 5 }; /* milliseconds for which the thread sleeps at most while somebody is there: commands wait, too */
 enum { LOOP_BATCH = 32 }; /* datagrams sent in one go: the peer that is woken by the first is awake for the rest */
 enum { PRIORITY_NORMAL, PRIORITY_NICE, PRIORITY_FIFO };
 
@@ -36,7 +40,12 @@ typedef struct {
     int epoll, event_fd, block_fd, wake_fd;
     _Atomic int stopping, idle;
     int realtime, priority, timer_slack;
-    int64_t deadline, blocks_ns;
+    int64_t tick;        /* the nominal start of the next tick */
+    int64_t wakes_ns;    /* one wake-up after another, WAKE_NS apart: how far they have used up the time */
+    int64_t blocks_ns;
+    int found;           /* sockets in `ready` that wait to be read */
+    int woken;           /* by a packet */
+    int coarse;          /* the system cannot wait for packets with a deadline this fine */
     struct epoll_event ready[LOOP_READY];
     uint8_t buffer[2048];
 } socket_loop;
@@ -215,9 +224,12 @@ static inline void loop_rewire(socket_loop *l, int64_t now) {
     c->rewire_used = 0;
 }
 
-static inline void loop_drain(socket_loop *l, int64_t now, int rounds) {
-    for (int round = 0; round < rounds; round++) {
-        int n = epoll_wait(l->epoll, l->ready, LOOP_READY, 0);
+/* Read one packet of each socket that has some. Who was woken by a packet goes on until there are none: that meets a
+ * burst while it comes. So does who is late, but not beyond the moment `due`. */
+static inline void loop_drain(socket_loop *l, int64_t now, int64_t due, int on) {
+    for (int round = 0; round < LOOP_ROUNDS; round++) {
+        int n = l->found ? l->found : epoll_wait(l->epoll, l->ready, LOOP_READY, 0);
+        l->found = 0;
         for (int i = 0; i < n; i++) {
             /* The legs are cold: 20 ms ago was their last packet. Fetch the next one during this one's system calls. */
             if (i + 1 < n)
@@ -225,8 +237,10 @@ static inline void loop_drain(socket_loop *l, int64_t now, int rounds) {
             loop_read(l, l->ready[i].data.u32 >> 1, (int)(l->ready[i].data.u32 & 1), now);
         }
         loop_flush(l);
-        if (n == LOOP_READY) rounds = rounds < LOOP_ROUNDS ? rounds + 1 : rounds;
-        else if (n == 0) return;
+        if (n == LOOP_READY) continue;
+        if (n <= 0 || !on) return;
+        now = monotonic_ns();
+        if (now >= due) return;
     }
 }
 
@@ -264,51 +278,80 @@ static inline void loop_signal(int fd) {
     if (write(fd, &one, sizeof one) < 0) return;
 }
 
+/* The moment at which a tick must run, whether packets come or not. */
+static inline int64_t loop_due(socket_loop *l) {
+    int64_t due = l->tick;
+    if (ring_used(&l->core->commands)) return due;
+    for (int i = 1; i < LOOP_AHEAD && !core_punctual(l->core, due); i++) due += TICK_NS;
+    return due;
+}
+
+/* Sleep until packets come or until `due`; or, after more wake-ups than one in WAKE_NS, until that many are allowed.
+ * Return the time. */
+static inline int64_t loop_wait(socket_loop *l, int64_t due) {
+    int64_t began = monotonic_ns(), now = began, rested = l->coarse ? began + WAKE_NS : l->wakes_ns - WAKES * WAKE_NS;
+    l->woken = 0;
+    if (now >= due) return now;
+    if (now < rested) {
+        loop_sleep_until(rested < due ? rested : due);
+        now = monotonic_ns();
+    } else {
+        struct timespec left = {0, due - now};
+        l->found = epoll_pwait2(l->epoll, l->ready, LOOP_READY, &left, NULL);
+        l->woken = l->found > 0;
+        if (l->found < 0) {
+            l->coarse = errno != EINTR;
+            l->found = 0;
+        }
+        now = monotonic_ns();
+        if (now - began < WAKE_NS / 50) return now; /* they were there: that was no wake-up */
+    }
+    l->wakes_ns = (l->wakes_ns > now ? l->wakes_ns : now) + WAKE_NS;
+    return now;
+}
+
 static void socket_loop_run(socket_loop *l) {
     core *c = l->core;
     loop_prepare(l);
-    l->deadline = monotonic_ns() / TICK_NS * TICK_NS;
+    l->tick = monotonic_ns() / TICK_NS * TICK_NS;
     while (!atomic_load_explicit(&l->stopping, memory_order_acquire)) {
         if (!c->live && !ring_used(&c->commands) && !ring_used(&c->returned)) {
             loop_rest(l);
             int64_t now = monotonic_ns() / TICK_NS * TICK_NS;
-            if (now > l->deadline) l->deadline = now;
+            if (now > l->tick) l->tick = now;
         }
-        loop_sleep_until(l->deadline);
-        int64_t now = monotonic_ns(), late = now - l->deadline;
-        if (l->deadline % TICK_NS) {
-            /* What was asked before a packet came holds for the packet. */
-            core_commands(c, now);
-            loop_flush(l);
-            loop_rewire(l, now);
-            loop_drain(l, now, 1);
-            loop_rewire(l, now);
-            loop_flush(l);
-            l->deadline += DRAIN_NS;
-            continue;
-        }
-        loop_count_lateness(c, late);
+        int64_t due = loop_due(l), now = loop_wait(l, due), late = now - due;
         if (late > SKIP_NS) {
             c->slots_skipped += (uint64_t)(late / TICK_NS);
-            l->deadline += late / TICK_NS * TICK_NS;
+            due += late / TICK_NS * TICK_NS;
+            l->tick = due;
         }
+        /* Those that had no moment of their own, but come before what is asked now. */
+        for (; l->tick < due && l->tick + TICK_NS <= now; l->tick += TICK_NS) {
+            loop_count_lateness(c, 0);
+            core_tick(c, l->tick);
+        }
+        /* What was asked before a packet came holds for the packet. */
         core_commands(c, now);
         loop_flush(l); /* what closes says goodbye while it has its socket */
         loop_rewire(l, now);
-        loop_drain(l, now, late > LATE_NS ? LOOP_ROUNDS : 1);
+        loop_drain(l, now, due > now ? due : due + TICK_NS, l->woken || late > LATE_NS);
         loop_rewire(l, now);
-        core_tick(c, l->deadline);
+        if (l->tick <= now) {
+            loop_count_lateness(c, late);
+            core_tick(c, l->tick);
+            l->tick += TICK_NS;
+        }
         loop_flush(l);
         loop_rewire(l, now);
         if (c->wake) {
             c->wake = 0;
             loop_signal(l->event_fd);
         }
-        if (l->deadline - l->blocks_ns >= BLOCKS_NS && ring_used(&c->written)) {
-            l->blocks_ns = l->deadline;
+        if (now - l->blocks_ns >= BLOCKS_NS && ring_used(&c->written)) {
+            l->blocks_ns = now;
             loop_signal(l->block_fd);
         }
-        l->deadline += DRAIN_NS;
     }
 }
 

@@ -244,6 +244,12 @@ static inline void port_prefetch(const port *p) {
     __builtin_prefetch(&p->report_ns);
 }
 
+/* Whether the tick of this moment sends something, so that its listeners would hear it run late. */
+static inline int core_punctual(const core *c, int64_t now) {
+    uint32_t slot = (uint32_t)(now / 1000000 % CORE_SLOTS);
+    return c->slot_paced[slot] || c->slot_decoding[slot] || c->slot_players[slot] != CORE_NOBODY;
+}
+
 /* Serve one millisecond; `now` is its nominal start, so that frames are exactly 20 ms apart. */
 static inline void core_tick(core *c, int64_t now) {
     uint32_t slot = (uint32_t)(now / 1000000 % CORE_SLOTS);
@@ -260,6 +266,7 @@ static inline void core_tick(core *c, int64_t now) {
         next = c->players[i].source.next;
         player_serve(c, &c->players[i], now);
     }
+    uint8_t paced = 0;
     for (uint32_t i = c->slot_ports[slot], next; i != CORE_NOBODY; i = next) {
         port *p = &c->ports[i];
         next = p->source.next;
@@ -270,7 +277,9 @@ static inline void core_tick(core *c, int64_t now) {
         }
         port_send(c, p, now);
         port_keep(c, p, now);
+        paced |= p->mode == MODE_MIX || dtmf_busy(&p->dtmf_out);
     }
+    c->slot_paced[slot] = paced;
     for (uint32_t i = c->slot_players[slot], next; i != CORE_NOBODY; i = next) {
         next = c->players[i].source.next;
         player_retire(c, &c->players[i], now);

@@ -6,6 +6,7 @@ import itertools
 import select
 import socket
 import struct
+import threading
 import time
 import wave
 from collections.abc import Callable, Iterator
@@ -408,6 +409,21 @@ def test_an_engine_without_calls_sleeps(world: World) -> None:
     before = world.engine.counters()["ticks"]
     select.select([world.engine.fileno()], [], [], 0.3)
     assert world.engine.counters()["ticks"] - before < 30
+
+
+def test_an_engine_with_a_silent_call_sleeps_for_several_ticks(world: World) -> None:
+    a, b = world.peer(), world.peer()
+    world.bridge(a, b)
+    thread = next(thread for thread in threading.enumerate() if thread.name == "media-0")
+    status = Path(f"/proc/self/task/{thread.native_id}/status")
+
+    def sleeps() -> int:
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("voluntary"))
+
+    before, ticks = sleeps(), world.engine.counters()["ticks"]
+    select.select([], [], [], 0.3)
+    slept, passed = sleeps() - before, world.engine.counters()["ticks"] - ticks
+    assert slept < passed / 2, "every slot is served all the same, several at each awakening"
 
 
 def test_a_recording_that_the_disk_refuses_ends_with_an_error_and_the_next_is_good(
