@@ -56,7 +56,9 @@ __all__ = [
     "RecordingDeleted",
     "RecordingFailed",
     "RecordingFinished",
+    "RecordingMasked",
     "RecordingStarted",
+    "RecordingUnmasked",
     "SupervisionChanged",
     "SupervisionEnded",
     "SupervisionRefused",
@@ -361,6 +363,26 @@ class RecordingDeleted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingMasked(Event):
+    """From now on nothing of what is said and pressed is recorded or told.
+
+    ``by`` is an extension, "console" or "" (a program, which masks the caller alone); ``via`` is "code", "cli",
+    "api" or "program".
+    """
+
+    by: str
+    via: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingUnmasked(Event):
+    """The end of a ``RecordingMasked``, whose fields it has."""
+
+    by: str
+    via: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SupervisionStarted(Event):
     """From now on the supervisor hears; ``via`` is how it was asked for: "code", "key", "cli", "api" or "mobile"."""
 
@@ -582,6 +604,8 @@ EVENTS: dict[str, type[Event]] = {
         RecordingFinished,
         RecordingFailed,
         RecordingDeleted,
+        RecordingMasked,
+        RecordingUnmasked,
         SupervisionStarted,
         SupervisionChanged,
         SupervisionEnded,

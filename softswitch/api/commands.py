@@ -101,6 +101,10 @@ class Commands(Protocol):
         """End the help that an employee has. Raises NoSuch."""
         ...
 
+    async def mask(self, conversation: str, masked: bool) -> None:
+        """Keep a conversation out of its recording, or end that. Raises NoSuch and NotPossible."""
+        ...
+
     def events(self, since: int | None) -> AsyncIterator[EventRow]:
         """Yield events as they happen; with ``since``, first those of the journal with a higher number."""
         ...
@@ -228,6 +232,11 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         ),
         "end_help": Command(
             "end somebody's help", {"employee": _EMPLOYEE}, call=lambda on, employee: on.end_help(employee)
+        ),
+        "mask": Command(
+            "keep what is said from now on out of the recording, or end that",
+            {"conversation": _CONVERSATION, "masked": Parameter(bool, "false ends it", True)},
+            call=lambda on, conversation, masked: on.mask(conversation, masked),
         ),
         "stop": Command("stop in an orderly way", {}, call=lambda on: on.stop()),
         "events": Command(

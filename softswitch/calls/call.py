@@ -223,8 +223,10 @@ class Call:
     def mask(self, masked: bool) -> None:
         """Keep what the caller says and presses out of the recording and the timeline, or let it in again."""
         self._must_be_there()
-        if self._caller.media is not None:
-            self._caller.media.mask(masked)
+        if self._caller.media is not None and self._caller.media.masked != masked:
+            self._caller.media.mask(masked, "program")
+            told = facts.RecordingMasked if masked else facts.RecordingUnmasked
+            self.publish(told(by="", via="program"))
 
     def dial(self, dialled: str, now: float) -> None:
         """Send the caller on; ``Attendant.connected`` or ``refused`` follows, maybe from within.
@@ -315,6 +317,7 @@ class Call:
             self._accept_caller(leg)
         self.hearing.connect(self.sides)
         self._silence.listen_again()
+        self._recording.follow(self.sides)
         if wanted(self.office, self.sides):
             recording = self._recording.start(self.id, self.office, self._room, self.sides)
             if recording is not None:
@@ -508,6 +511,20 @@ class Call:
                 other.waits = waits
                 self.publish(facts.LegHeld(leg=employee.id) if waits else facts.LegResumed(leg=employee.id))
                 self.hearing.update()
+
+    @property
+    def masked(self) -> bool:
+        """Whether what is said and pressed is kept out of the recording."""
+        return self._recording.masked
+
+    def mask_all(self, masked: bool, by: str, via: str) -> None:
+        """Keep what everybody says and presses out of the recording and the timeline, or end that.
+
+        Raises NotPossible when that is so already, and when nobody talks.
+        """
+        if not self.talking:
+            raise NotPossible("nobody talks in this conversation")
+        self._recording.mask(masked=masked, by=by, via=via)
 
     def replace(self, former: Leg, heir: Leg) -> None:
         """Let a visitor's leg talk in place of a side's, which is released; the other side notices nothing.

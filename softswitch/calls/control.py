@@ -160,6 +160,13 @@ class Control:
         call.hang_up(now, reason)
         return self._run([], now)
 
+    def mask(self, conversation: ConversationId, masked: bool, by: str, via: str, now: float) -> list[PutOnWire]:
+        """Keep a conversation out of its recording from now on, or end that. Raises NoSuch and NotPossible."""
+        call = self._calls.get(conversation)
+        if call is None:
+            raise NoSuch("conversation", conversation)
+        return self.act(lambda: call.mask_all(masked, by, via), now)
+
     # Supervision. All raise NoSuch, NotPermitted and NotPossible, and change nothing then.
 
     @property

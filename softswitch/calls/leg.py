@@ -60,7 +60,7 @@ class Media:
         self.port: PortId = opened.id
         self.session: MediaSession | None = None
         self.on_hold = False
-        self.masked = False
+        self._masks: set[str] = set()
         self._keys, self._signaller = keys, signaller
         self._events, self._told = digits == "auto", digits == "info"
         self._may_tell = digits != "sound"
@@ -206,10 +206,18 @@ class Media:
         """Press keys towards the peer as RFC 4733 events where that was agreed, else as sound."""
         self._engine.send_digits(self.port, digits)
 
-    def mask(self, masked: bool) -> None:
-        """Keep what the peer says and presses out of recordings, or let it in again."""
-        self.masked = masked
-        self._engine.mask(self.port, masked)
+    @property
+    def masked(self) -> bool:
+        """Whether what the peer says and presses is kept out of recordings."""
+        return bool(self._masks)
+
+    def mask(self, masked: bool, why: Literal["program", "conversation"]) -> None:
+        """Keep what the peer says and presses out of recordings, or let it in again once nobody else objects."""
+        if masked:
+            self._masks.add(why)
+        else:
+            self._masks.discard(why)
+        self._engine.mask(self.port, self.masked)
 
     def close(self) -> None:
         self._engine.close_port(self.port)

@@ -8,7 +8,14 @@ from softswitch.calls.desk import Desk
 from softswitch.calls.leg import Leg
 from softswitch.calls.office import Office
 from softswitch.errors import NotPossible
-from softswitch.events import Event, RecordingFailed, RecordingFinished, RecordingStarted
+from softswitch.events import (
+    Event,
+    RecordingFailed,
+    RecordingFinished,
+    RecordingMasked,
+    RecordingStarted,
+    RecordingUnmasked,
+)
 from softswitch.ids import ConversationId
 from softswitch.media.engine import MOST_TAPPED, RecordingEnded, RecordingId, RoomId, SourceId, Track
 from softswitch.mixer.roles import TRACKS
@@ -47,6 +54,8 @@ class ConversationRecording:
         self._desk, self._publish = desk, publish
         self._id: RecordingId | None = None
         self._running = self._whisper = False
+        self._concerns: tuple[Leg, ...] = ()
+        self.masked = False
         self.path = ""
 
     @property
@@ -70,9 +79,26 @@ class ConversationRecording:
         return self._id
 
     def follow(self, legs: Iterable[Leg]) -> None:
-        """Record these from now on, in the same file."""
+        """Record these from now on, in the same file; what was masked stays masked, whoever comes."""
+        concerned = tuple(legs)
+        if self.masked:
+            _mask((leg for leg in self._concerns if leg not in concerned), masked=False)
+            _mask(concerned, masked=True)
+        self._concerns = legs = concerned
         if self._id is not None and self._running:
             self._desk.engine.retrack(self._id, tracks(legs, whisper=self._whisper))
+
+    def mask(self, *, masked: bool, by: str, via: str) -> None:
+        """Keep what everybody says and presses out of the file and the timeline, or let it in again.
+
+        Whoever presses a card's number, the other side may repeat it aloud, or send the tones back as an echo: all
+        tracks fall silent. Raises NotPossible when that is so already.
+        """
+        if masked == self.masked:
+            raise NotPossible("the recording is masked already" if masked else "the recording is not masked")
+        self.masked = masked
+        _mask(self._concerns, masked=masked)
+        self._publish(RecordingMasked(by=by, via=via) if masked else RecordingUnmasked(by=by, via=via))
 
     def stop(self) -> None:
         """Finish the file; ``ended`` follows. Harmless when nothing runs."""
@@ -87,3 +113,9 @@ class ConversationRecording:
         if event.error is not None:
             self._publish(RecordingFailed(path=self.path, error=event.error))
         self._publish(RecordingFinished(path=self.path, duration=event.duration))
+
+
+def _mask(legs: Iterable[Leg], *, masked: bool) -> None:
+    for leg in legs:
+        if leg.media is not None:
+            leg.media.mask(masked, "conversation")

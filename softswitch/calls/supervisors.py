@@ -150,6 +150,9 @@ class Supervisors:
         if feature.word == "help":
             self._dialled_help(feature, incoming, now)
             return
+        if feature.word == "mask":
+            self._dialled_mask(incoming)
+            return
         wish = Wish(supervisor=caller, employee=feature.extension, mode=Mode(feature.word), via="code")
         before = self.of(caller)
         try:
@@ -188,6 +191,20 @@ class Supervisors:
             self._reject(
                 incoming, 486, "done: the colleague is called" if feature.extension else "done: help has ended"
             )
+
+    def _dialled_mask(self, incoming: Incoming) -> None:
+        """A second call of the employee, as for help."""
+        employee = incoming.identity.name
+        call = self._call_of(employee)
+        try:
+            if call is None:
+                raise NotPossible(f"{employee} is in no conversation")
+            call.mask_all(not call.masked, employee, "code")
+        except NotPossible as error:
+            self._reject(incoming, 480, str(error))
+        else:
+            done = "nothing is recorded from now on" if call.masked else "the recording goes on"
+            self._reject(incoming, 486, f"done: {done}")
 
     # From outside, with a PIN ----------------------------------------------------------------------------------------
 

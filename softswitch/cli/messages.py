@@ -62,6 +62,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Ask a colleague to prompt EXTENSION, or end the help.",
         "Попросить коллегу подсказать EXTENSION или закончить помощь.",
     ),
+    "help.mask": (
+        "Record nothing more of the conversation ID (card numbers), until it is unmasked.",
+        "Больше не записывать разговор ID (номера карт), пока не вызвано unmask.",
+    ),
+    "help.unmask": ("Let the recording of the conversation ID go on.", "Продолжить запись разговора ID."),
     "help.rebuild": (
         "Compute all records anew from the journal, also while the switch runs.",
         "Пересчитать все записи о разговорах по журналу, можно и при работающей станции.",
@@ -217,6 +222,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "left": ("{supervisor} supervises nobody any more", "{supervisor} больше не наблюдает"),
     "help_asked": ("asked to prompt {employee}: {whom}", "подсказать {employee} просят: {whom}"),
     "help_ended": ("{employee} has no prompter any more", "{employee}: помощь окончена"),
+    "masked": ("{conversation}: nothing is recorded from now on", "{conversation}: запись приостановлена"),
+    "unmasked": ("{conversation}: the recording goes on", "{conversation}: запись продолжается"),
     "prompt.usage": ("give --by EXTENSION, or --end", "укажите --by НОМЕР или --end"),
     "no_calls": ("no calls", "разговоров нет"),
     "offline": ("the switch is not running; from the database:", "станция не запущена; из базы данных:"),

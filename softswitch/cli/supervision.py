@@ -1,13 +1,13 @@
-"""Commands of heads: to stand beside a conversation, to take it over, to ask for help."""
+"""Commands about conversations that run: to stand beside one, to take it over, to ask for help, to mask it."""
 
 from __future__ import annotations
 
 import click
 
-from softswitch.cli.program import client_of, command
+from softswitch.cli.program import client_of, command, conversation_ids
 from softswitch.cli.terminal import Explained, Terminal
 
-__all__ = ["barge", "leave", "listen", "prompt", "takeover", "whisper"]
+__all__ = ["barge", "leave", "listen", "mask", "prompt", "takeover", "unmask", "whisper"]
 
 _EMPLOYEE = click.argument("employee", metavar="EXTENSION")
 _AS = click.option("--as", "supervisor", cls=Explained, key="option.as", required=True, metavar="EXTENSION")
@@ -69,6 +69,22 @@ def prompt(terminal: Terminal, employee: str, whom: str | None, end: bool) -> No
         else:
             client.call("ask_help", employee=employee, whom=whom)
     _done(terminal, "help_ended" if whom is None else "help_asked", employee=employee, whom=whom or "")
+
+
+@command
+@click.argument("conversation", metavar="ID", shell_complete=conversation_ids)
+def mask(terminal: Terminal, conversation: str) -> None:
+    with client_of(terminal) as (client, _):
+        client.call("mask", conversation=conversation, masked=True)
+    _done(terminal, "masked", conversation=conversation)
+
+
+@command
+@click.argument("conversation", metavar="ID", shell_complete=conversation_ids)
+def unmask(terminal: Terminal, conversation: str) -> None:
+    with client_of(terminal) as (client, _):
+        client.call("mask", conversation=conversation, masked=False)
+    _done(terminal, "unmasked", conversation=conversation)
 
 
 def _supervise(terminal: Terminal, employee: str, supervisor: str, mode: str, *, follow: bool) -> None:

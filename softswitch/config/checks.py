@@ -74,7 +74,7 @@ def check_codes(codes: CodesTable | None, outbound: Mapping[int, OutboundTable],
         return
     known: dict[str, str] = {}
     # What the file says is what is wrong, not our defaults that it clashes with.
-    for name in sorted(("listen", "whisper", "barge", "help"), key=lambda one: one in codes.model_fields_set):
+    for name in sorted(("listen", "whisper", "barge", "help", "mask"), key=lambda one: one in codes.model_fields_set):
         code = getattr(codes, name)
         if not code:
             continue

@@ -173,6 +173,10 @@ class CodesTable(Table):
     help: kinds.Code = Field(
         "*44", description="During a conversation: ask a colleague to prompt; without an extension, end the help."
     )
+    mask: kinds.Code = Field(
+        "*45",
+        description="During a conversation, on a second line: record nothing more of it, until dialled again.",
+    )
     keys: kinds.Keys | None = Field(
         None,
         description='Keys of whoever supervises: 0 "aside" (the customer waits with music, or comes back), '

@@ -9,7 +9,7 @@ from typing import Literal
 
 __all__ = ["KEYS", "Codes", "Feature", "read"]
 
-Word = Literal["listen", "whisper", "barge", "help"]
+Word = Literal["listen", "whisper", "barge", "help", "mask"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +17,14 @@ class Codes:
     """What stands before the employee's extension; "" switches a feature off.
 
     ``help`` stands before the extension of the colleague who is asked; alone, it ends the help.
+    ``mask`` stands alone: it keeps one's own conversation out of the recording, or lets it in again.
     """
 
     listen: str = "*41"
     whisper: str = "*42"
     barge: str = "*43"
     help: str = "*44"
+    mask: str = "*45"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,13 @@ def read(codes: Codes, dialled: str, extensions: Collection[str]) -> Feature | N
         (codes.whisper, "whisper"),
         (codes.barge, "barge"),
         (codes.help, "help"),
+        (codes.mask, "mask"),
     )
     found = [(code, word) for code, word in words if code and dialled.startswith(code)]
     if not found or dialled in extensions:
         return None
     code, word = max(found, key=lambda pair: len(pair[0]))
     rest = dialled.removeprefix(code)
+    if word == "mask" and rest:
+        return None
     return Feature(word, rest) if rest.isdigit() or not rest else None

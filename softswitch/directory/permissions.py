@@ -51,6 +51,7 @@ class Action(StrEnum):
     READ_TIMELINE = "read timeline"
     DOWNLOAD_RECORDING = "download recording"
     HANG_UP = "hang up"
+    MASK = "mask recording"
     INVITE_PROMPTER = "invite prompter"
     LISTEN = "listen"
     WHISPER = "whisper"
@@ -68,6 +69,7 @@ ACTIONS: Mapping[Action, tuple[str, str]] = {
     Action.SEE_CONVERSATION: ("see the conversation", "видеть разговор"),
     Action.READ_TIMELINE: ("read the timeline", "читать ход разговора"),
     Action.DOWNLOAD_RECORDING: ("hear the recording", "слушать запись"),
+    Action.MASK: ("keep something out of the recording", "исключить часть разговора из записи"),
     Action.HANG_UP: ("end the conversation", "завершить разговор"),
     Action.INVITE_PROMPTER: ("invite a prompter", "пригласить подсказчика"),
     Action.LISTEN: ("listen", "слушать"),
@@ -81,7 +83,7 @@ ACTIONS: Mapping[Action, tuple[str, str]] = {
 
 SUPERVISING = frozenset({Action.LISTEN, Action.WHISPER, Action.WHISPER_TO_CUSTOMER, Action.BARGE, Action.TAKE_OVER})
 
-AUDITED = SUPERVISING | {Action.DOWNLOAD_RECORDING, Action.HANG_UP, Action.INVITE_PROMPTER}
+AUDITED = SUPERVISING | {Action.DOWNLOAD_RECORDING, Action.HANG_UP, Action.MASK, Action.INVITE_PROMPTER}
 """Actions of which each use is an event too, not only each refusal."""
 
 _ANYBODY = frozenset({Action.SEE_SELF, Action.SEE_COLLEAGUES, Action.FOLLOW})

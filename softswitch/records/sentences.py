@@ -92,6 +92,16 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "the recording is deleted, {days} days after its end",
         "запись удалена через {days} дн. после её окончания",
     ),
+    "RecordingMasked": (
+        "{by} keeps what is said and pressed from now on out of the recording",
+        "{by}: с этого места речь и нажатия в запись не попадают",
+    ),
+    "RecordingMasked+program": (
+        "what the caller says and presses is kept out of the recording",
+        "речь и нажатия звонящего в запись не попадают",
+    ),
+    "RecordingUnmasked": ("{by} lets the recording go on", "{by}: запись снова идёт"),
+    "RecordingUnmasked+program": ("the recording goes on", "запись снова идёт"),
     "RecordingFailed": ("recording failed: {error}", "запись не удалась: {error}"),
     "LegOffered+supervise": (
         "{who} is called to stand beside the conversation{on_device}",
@@ -282,6 +292,8 @@ def _cases(line: Line) -> list[str]:
             return [f"{kind}+{cause} {data.get('status')}", f"{kind}+{cause}", kind]
         case "DigitPressed" if data.get("digit") == "":
             return [f"{kind}+hidden", kind]
+        case "RecordingMasked" | "RecordingUnmasked":
+            return [f"{kind}+{data.get('via')}", kind]
         case "OneWayAudio" if data.get("why"):
             return [f"{kind}+{data['why']}", kind]
         case "RecordingFinished" if data.get("repaired") is True:

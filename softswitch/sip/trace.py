@@ -22,6 +22,7 @@ _CREDENTIALS = re.compile(
     r"(?im)^((?:proxy-)?authorization[ \t]*:(?:[ \t]|\r?\n[ \t])*)(\S+)([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)"
 )
 _SECRET_PARAMETER = re.compile(r'(?i)\b(c?nonce|response|opaque)([ \t\r\n]*=[ \t\r\n]*)("(?:[^"\\]|\\.)*"|[^\s,]+)')
+_SIGNAL = re.compile(r"(?im)^([ \t]*signal[ \t]*=[ \t]*)[^\s]+")
 _SDES_KEY = re.compile(r"(?i)\b(inline:)[^\s|;]+")
 
 
@@ -117,8 +118,15 @@ def call_id_of(data: bytes) -> str:
 
 
 def masked(data: bytes) -> str:
-    """Return the message as text with digest values, other credentials and SDES keys replaced by ``***``."""
+    """Return the message as text with digest values, other credentials, SDES keys and keys pressed replaced by ``***``.
+
+    The timeline tells keys, unless they are a card's number.
+    """
     text = data.decode("utf-8", "replace")
+    if text.startswith("INFO "):
+        head, gap, body = text.partition("\r\n\r\n")
+        named = _SIGNAL.sub(r"\1***", body)
+        text = head + gap + ("***" if body.strip() and named == body else named)
     return _SDES_KEY.sub(r"\1***", _CREDENTIALS.sub(_mask_credentials, text))
 
 

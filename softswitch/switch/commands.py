@@ -184,6 +184,10 @@ class SwitchCommands:
     async def end_help(self, employee: str) -> None:
         self._order(lambda control, now: control.end_help(employee, now))
 
+    async def mask(self, conversation: str, masked: bool) -> None:
+        found = await self._switch.records.find(conversation)
+        self._switch.mask(found, masked, by=CONSOLE, via="cli")
+
     def _order(self, order: Callable[[Control, float], list[PutOnWire]]) -> None:
         switch = self._switch
         switch.shell.carry_out(order(switch.control, switch.clock.now()))

@@ -213,6 +213,16 @@ class Switch:
             raise NotPossible("the switch is not running")
         self.shell.carry_out(self.control.hang_up(ConversationId(conversation), self.clock.now()))
 
+    def mask(self, conversation: str, masked: bool = True, *, by: str = "", via: str = "program") -> None:
+        """Keep what everybody in a conversation says and presses out of its recording and timeline, or end that.
+
+        Raises NoSuch, and NotPossible unless the switch runs and two talk there who are not masked (are, to end it).
+        """
+        if not self._running:
+            raise NotPossible("the switch is not running")
+        now = self.clock.now()
+        self.shell.carry_out(self.control.mask(ConversationId(conversation), masked, by, via, now))
+
     def api(self, origin: str | None = None) -> FastAPI:
         """Return the API of the running switch as an ASGI app, for a host that mounts it into its own.
 

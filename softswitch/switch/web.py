@@ -56,6 +56,9 @@ class SwitchExchange:
     def hang_up(self, conversation: ConversationId) -> None:
         self._switch.hang_up(conversation)
 
+    def mask(self, conversation: ConversationId, masked: bool, by: str) -> None:
+        self._switch.mask(conversation, masked, by=by, via="api")
+
     def metrics(self) -> tuple[bytes, str] | None:
         return self._switch.metrics().encode(), CONTENT_TYPE
 

@@ -256,6 +256,9 @@ class Switchboard:
     async def end_help(self, employee: str) -> None:
         self.asked.append(("end_help", employee))
 
+    async def mask(self, conversation: str, masked: bool) -> None:
+        self.asked.append(("mask", conversation, masked))
+
     def _known(self, extension: str) -> None:
         if extension not in {row["extension"] for row in PEOPLE}:
             raise NoSuch("person", extension)

@@ -19,6 +19,8 @@ from tests.cli.calling import Office
         (("prompt", "101", "--by", "105"), ("ask_help", "101", "105")),
         (("prompt", "101", "--by", "group:sales"), ("ask_help", "101", "group:sales")),
         (("prompt", "101", "--end"), ("end_help", "101")),
+        (("mask", "0k3"), ("mask", "0k3", True)),
+        (("unmask", "0k3"), ("mask", "0k3", False)),
     ],
 )
 def test_a_command_asks_the_switch_for_it(office: Office, words: tuple[str, ...], asked: tuple[object, ...]) -> None:

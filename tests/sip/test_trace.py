@@ -114,6 +114,12 @@ class TestMasking:
         assert [word in shown for word in ("n0nce", "r3sponse", "cn0nce", "0paque")] == [False] * 4
         assert 'username="101",realm="office", nonce="***", uri="sip:office"' in shown
 
+    @pytest.mark.parametrize("body", ["Signal=4\r\nDuration=160\r\n", "Duration=160\r\nSignal= 4\r\n", "4", "4\r\n"])
+    def test_a_key_told_by_info_is_not_shown(self, body: str) -> None:
+        request = message(start="INFO sip:1@office.example SIP/2.0") + body.encode()
+        shown = masked(request).partition("\r\n\r\n")[2]
+        assert shown.strip() == body.strip().replace("4", "***")
+
     def test_folded_credentials_are_masked(self) -> None:
         line = 'Authorization:\r\n Digest username="101",\r\n\tresponse=\r\n "r3sponse"\r\n'
         assert "r3sponse" not in masked(message(extra=line))

@@ -112,7 +112,7 @@ async def conversation(conversation: Id, access: Annotated[Access, needs(Action.
     access.require(subject, cdr.conversation)
     live = cdr.ended_at is None
     at_any_time = (Action.READ_TIMELINE, Action.DOWNLOAD_RECORDING)
-    while_it_runs = (Action.HANG_UP, Action.INVITE_PROMPTER, *sorted(SUPERVISING))
+    while_it_runs = (Action.HANG_UP, Action.MASK, Action.INVITE_PROMPTER, *sorted(SUPERVISING))
     actions = (*at_any_time, *while_it_runs) if live else at_any_time
     return Conversation(
         call=_row(access, cdr),
@@ -189,6 +189,41 @@ async def hang_up(conversation: Id, access: Annotated[Access, needs(Action.HANG_
     if cdr.ended_at is not None:
         raise NotPossible("the conversation is over")
     access.exchange.hang_up(cdr.conversation)
+
+
+_MASKING: dict[int | str, dict[str, Any]] = {**MISSING, 409: {"description": "Nobody talks, or it is so already."}}
+
+
+@routes.put(
+    "/conversations/{conversation}/mask",
+    status_code=204,
+    tags=["conversations"],
+    response_class=AnyResponse,
+    responses=_MASKING,
+)
+async def mask(conversation: Id, access: Annotated[Access, needs(Action.MASK)]) -> None:
+    """Keep what is said and pressed from now on out of the recording and the timeline."""
+    await _mask(conversation, access, masked=True)
+
+
+@routes.delete(
+    "/conversations/{conversation}/mask",
+    status_code=204,
+    tags=["conversations"],
+    response_class=AnyResponse,
+    responses=_MASKING,
+)
+async def unmask(conversation: Id, access: Annotated[Access, needs(Action.MASK)]) -> None:
+    """Let the recording go on."""
+    await _mask(conversation, access, masked=False)
+
+
+async def _mask(conversation: str, access: Access, *, masked: bool) -> None:
+    cdr = await found(access, conversation)
+    access.require(subject_of(cdr), cdr.conversation)
+    if cdr.ended_at is not None:
+        raise NotPossible("the conversation is over")
+    access.exchange.mask(cdr.conversation, masked, access.person.extension)
 
 
 async def found(access: Access, conversation: str) -> Cdr:

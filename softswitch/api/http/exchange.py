@@ -95,6 +95,10 @@ class Exchange(Protocol):
         """End a conversation. Raises NoSuch."""
         ...
 
+    def mask(self, conversation: ConversationId, masked: bool, by: str) -> None:
+        """Keep a conversation out of its recording from now on, or end that. Raises NoSuch and NotPossible."""
+        ...
+
     def metrics(self) -> tuple[bytes, str] | None:
         """Return the exposition for Prometheus and its content type, None if this switch has none."""
         ...

@@ -117,6 +117,7 @@ class Office:
         self.recordings = folder / "recordings"
         self.alarms: list[str] = []
         self.hung_up: list[str] = []
+        self.masked: list[tuple[str, bool, str]] = []
         self.told: list[Event] = []
 
     @property
@@ -127,6 +128,11 @@ class Office:
         if conversation not in self.live.conversations:
             raise NoSuch("conversation", conversation)
         self.hung_up.append(conversation)
+
+    def mask(self, conversation: ConversationId, masked: bool, by: str) -> None:
+        if conversation not in self.live.conversations:
+            raise NoSuch("conversation", conversation)
+        self.masked.append((conversation, masked, by))
 
     def metrics(self) -> tuple[bytes, str] | None:
         return b"calls_total 1\n", "text/plain; version=0.0.4"

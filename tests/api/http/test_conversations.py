@@ -126,7 +126,7 @@ async def test_one_conversation_with_its_legs_recordings_and_what_may_be_done(he
     assert set(running["may"]) > {"hang up", "listen", "whisper", "barge", "take over"}
     assert "whisper to customer" not in running["may"]
     own = (await (await here.client("101")).get("/api/v1/conversations/running")).json()
-    assert own["may"] == ["read timeline", "download recording", "hang up", "invite prompter"]
+    assert own["may"] == ["read timeline", "download recording", "hang up", "mask recording", "invite prompter"]
 
 
 async def test_a_conversation_that_never_was_is_not_found(here: Office):
@@ -195,6 +195,15 @@ async def test_a_conversation_is_ended_once(here: Office):
     (use, again) = here.uses()
     assert (use.by, use.action, use.about, use.conversation) == ("101", "hang up", ("101", "102"), "running")
     assert again.conversation == "c1"
+
+
+async def test_a_conversation_is_masked_and_unmasked_by_who_talks_in_it(here: Office):
+    client = await here.client("101")
+    assert (await client.put("/api/v1/conversations/running/mask")).status_code == 204
+    assert (await client.delete("/api/v1/conversations/running/mask")).status_code == 204
+    assert here.masked == [("running", True, "101"), ("running", False, "101")]
+    assert (await client.put("/api/v1/conversations/c1/mask")).status_code == 409
+    assert {use.action for use in here.uses()} == {"mask recording"}
 
 
 async def test_a_call_that_runs_is_shown_as_it_is_now(here: Office):

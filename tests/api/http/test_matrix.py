@@ -39,6 +39,7 @@ ALLOWED = {
     Action.READ_TIMELINE: OWN,
     Action.DOWNLOAD_RECORDING: OWN,
     Action.HANG_UP: OWN,
+    Action.MASK: OWN,
     Action.INVITE_PROMPTER: OWN,
     Action.LISTEN: HEADED,
     Action.SEE_STATUS: ANYWHERE,
