@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from softswitch.calls.hearing import Hearing
 from softswitch.calls.leg import Leg, Visitor
@@ -15,6 +16,9 @@ __all__ = ["Audience"]
 
 DISCLOSED = Tone((1400.0,), level=-24.0, cadence=(0.2, 0.1), repeat=2)
 """What those hear who are to know that somebody listens: two short beeps, none of a country's call progress tones."""
+
+DENIALS = 3
+"""How often the cadence of congestion is heard by whom something is denied."""
 
 
 class Audience:
@@ -62,6 +66,11 @@ class Audience:
         """Let these know that somebody listens, where the office wants it."""
         with suppress(NotPossible):  # no player left: a beep is no reason to refuse
             self._hearing.notify(listeners, DISCLOSED)
+
+    def deny(self, leg: Leg, refusal: Tone) -> None:
+        """Let one visitor hear that his key had no effect."""
+        with suppress(NotPossible):
+            self._hearing.notify((leg,), replace(refusal, repeat=DENIALS))
 
     def talking(self, now: float) -> None:
         """The two talk from now on."""

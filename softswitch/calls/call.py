@@ -19,7 +19,7 @@ from softswitch.calls.hunt import Hunt
 from softswitch.calls.leg import Leg, LegState
 from softswitch.calls.legs import Legs
 from softswitch.calls.office import Office
-from softswitch.calls.outcome import NO_MEDIA, UNSUITABLE, Failure, passed_on
+from softswitch.calls.outcome import NO_MEDIA, UNSUITABLE, Failure, passed_on, tone
 from softswitch.calls.recording import ConversationRecording, wanted
 from softswitch.calls.silence import Silence
 from softswitch.dialplan import plan
@@ -60,6 +60,9 @@ __all__ = ["Call"]
 
 LINGER = 5.0
 """Seconds that an ended call waits for its recording and its ports before it is closed without them."""
+
+FAREWELL = 10.0
+"""Seconds that a caller hears why it came to nothing before he is hung up on; few listen so long."""
 
 ELSEWHERE = Reason(protocol="SIP", cause=200, text="Call completed elsewhere")
 NOT_ACCEPTABLE = Reason(protocol="SIP", cause=488, text="Not acceptable here")
@@ -111,6 +114,8 @@ class Call:
         self.audience = Audience(self.hearing, self._recording, lambda: self.sides)
         self._answered_caller = False
         self._outcome: Failure | None = None
+        self._refused: Failure | None = None
+        self._farewell_until: float | None = None
         self._abandoned = False
         self._closed = False
         self._cause = ""
@@ -234,11 +239,28 @@ class Call:
         A caller who was answered hears ringing. Raises NotPossible.
         """
         self._must_be_alone()
+        self._refused = None
         self._hunt.begin()
         if self._caller.state is LegState.TALKING:
             with suppress(NotPossible):
                 self.hearing.play(self._caller, self.office.tones.ringback)
         self._go(dialled, now)
+
+    def dismiss(self, now: float) -> None:
+        """Send the caller away whom a program could not send on: with a tone, or if he was not answered, a status."""
+        failure, self._refused = self._refused, None
+        if failure is None or self._over or self._caller.ended_as is not None or self.sides or self.outgoing:
+            self.hang_up(now)
+            return
+        self._attendant, attendant = None, self._attendant
+        if self._caller.state is not LegState.TALKING:
+            self.come_to_nothing(failure)
+        else:
+            with suppress(NotPossible):
+                self.hearing.play(self._caller, tone(failure.result, self.office.tones))
+            self._farewell_until = now + FAREWELL
+            self.wake()
+        self._attendant = attendant
 
     def _must_be_there(self) -> None:
         if self._caller.state is LegState.ENDED or self._caller.ended_as is not None or self._over:
@@ -423,6 +445,7 @@ class Call:
             self.legs.release(leg, Cause.CANCELLED, None)
         if self._attendant is not None:
             self.hearing.stop()
+            self._refused = failure
             self._attendant.refused(failure.result)
             return
         self._outcome = failure
@@ -620,6 +643,9 @@ class Call:
             for leg in self.outgoing:
                 self.legs.release(leg, "no answer", Reason(protocol="Q.850", cause=19, text="No answer"))
             self._hunt.rang_out()
+        if self._farewell_until is not None and now >= self._farewell_until:
+            self._farewell_until = None
+            self.hang_up(now)
         for leg in list(self.legs):
             self._take_digits(leg, leg.keypad.tick(now), now, passed=False)
         self._finish_if_done(now)
@@ -628,7 +654,8 @@ class Call:
     def wake(self) -> None:
         """Ask to be called at the earliest of our times."""
         keypads = (leg.keypad.deadline for leg in self.legs)
-        times = [at for at in (self._hunt.until, self._linger_until, *keypads) if at is not None]
+        ours = (self._hunt.until, self._linger_until, self._farewell_until)
+        times = [at for at in (*ours, *keypads) if at is not None]
         self._desk.wake(self, None if self._closed else min(times, default=None))
 
     # Small words -----------------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from softswitch.media.engine import Tone
+from softswitch.media.tones import CallTones
 from softswitch.sip.events import Cause, Reason
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "best",
     "of_status",
     "passed_on",
+    "tone",
 ]
 
 Result = Literal["busy", "declined", "no answer", "unreachable", "no such number", "refused", "failed"]
@@ -72,6 +75,17 @@ def of_status(status: int, cause: Cause) -> Failure:
             return Failure(result="declined", status=status)
         case _:
             return Failure(result="failed", status=500 if status >= 500 else 480)
+
+
+def tone(result: str, tones: CallTones) -> Tone:
+    """What a caller who was answered already hears instead of a status; endless."""
+    match result:
+        case "busy" | "declined":
+            return tones.busy
+        case "no such number":
+            return tones.unobtainable
+        case _:
+            return tones.congestion
 
 
 def passed_on(reason: Reason | None) -> Reason | None:

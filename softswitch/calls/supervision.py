@@ -246,7 +246,9 @@ class Supervision(Chronicle):
                 return  # who was asked for help may prompt, and nothing else
             case "next":
                 found = self._policy.next_call(self)
-                if found is not None:
+                if found is None:
+                    self._deny()
+                else:
                     self.move(*found, now)
             case "take over":
                 if self._permitted("take over"):
@@ -254,6 +256,7 @@ class Supervision(Chronicle):
                         self.take_over(now)
                     except NotPossible as error:
                         self._refuse(str(error), "take over")
+                        self._deny()
             case _:
                 if self._permitted(key):
                     self.change(Mode(key), now)
@@ -531,7 +534,13 @@ class Supervision(Chronicle):
         objection = self._policy.objection(self.wish, action, self.call)
         if objection is not None:
             self._refuse(objection, action)
+            self._deny()
         return objection is None
+
+    def _deny(self) -> None:
+        """Let him hear that his key had no effect: a display may be far from the ear."""
+        if self.call is not None and self.leg is not None and self._started_at is not None:
+            self.call.audience.deny(self.leg, self._office.tones.congestion)
 
     def _nobody(self, reason: str) -> None:
         """It comes to nothing before it began."""

@@ -267,7 +267,10 @@ class CoreEngine:
         found, at = self._room(room), 0
         match source:
             case Tone():
-                pcm, hertz = tones.render(source.frequencies, source.level, source.cadence), 8000
+                pcm, hertz = (
+                    tones.render(source.frequencies, source.level, source.cadence, in_turn=source.in_turn),
+                    8000,
+                )
                 repeats = source.repeat if source.cadence and source.repeat is not None else 0
             case File():
                 pcm, repeats, hertz = sounds.load(source.path), 0 if source.loop else 1, sounds.RATE

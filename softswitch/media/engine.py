@@ -158,12 +158,14 @@ class Tone:
 
     ``frequencies`` in Hz, ``level`` of each in dBov, ``cadence`` in seconds on,
     off, on, off...; empty means continuous. ``repeat`` counts cadences, None is endless.
+    ``in_turn``: each "on" has the next of the frequencies alone.
     """
 
     frequencies: tuple[float, ...]
     level: float = -16.0
     cadence: tuple[float, ...] = ()
     repeat: int | None = None
+    in_turn: bool = False
 
 
 @dataclass(frozen=True, slots=True)

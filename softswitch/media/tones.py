@@ -2,7 +2,8 @@
 
 From the list that ITU publishes beside recommendation E.180 ("Various tones
 used in national networks"): frequencies in Hz, seconds on and off. Where the
-list allows a range its middle stands here.
+list allows a range its middle stands here. For a number that does not exist
+nearly all have E.180's special information tone.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ LEVEL = -20.0
 class CallTones:
     """``ringback``: the called party rings. ``busy``: it is engaged. ``congestion``: the network could not.
 
-    ``waiting``: another call waits, heard by who talks.
+    ``waiting``: another call waits, heard by who talks. ``unobtainable``: there is no such number.
     """
 
     ringback: Tone
     busy: Tone
     congestion: Tone
     waiting: Tone
+    unobtainable: Tone = Tone((950.0, 1400.0, 1800.0), LEVEL, (0.33, 0.0, 0.33, 0.0, 0.33, 1.0), in_turn=True)
 
 
 def _tone(frequencies: float | tuple[float, ...], *cadence: float) -> Tone:
@@ -78,6 +80,7 @@ COUNTRIES: Mapping[str, CallTones] = MappingProxyType(
             busy=_tone(400, 0.375, 0.375),
             congestion=_tone(400, 0.4, 0.35, 0.225, 0.525),
             waiting=_tone(400, 0.1, 4.0),
+            unobtainable=_tone(400),
         ),
         "FR": CallTones(
             ringback=_tone(440, 1.5, 3.5),

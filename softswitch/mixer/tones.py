@@ -17,14 +17,19 @@ _FADE = 40
 
 
 @lru_cache(maxsize=64)
-def render(frequencies: tuple[float, ...], level: float, cadence: tuple[float, ...]) -> bytes:
+def render(frequencies: tuple[float, ...], level: float, cadence: tuple[float, ...], *, in_turn: bool = False) -> bytes:
     """Return one period of the tone as 16-bit linear PCM at 8 kHz, so that it can be repeated without a seam.
 
     ``frequencies`` in Hz, ``level`` of each in dBov (0 is a full-scale square
     wave, ITU-T G.711 and RFC 6464; a full-scale sine is -3.01), ``cadence``
     in seconds on, off, on, off...; empty is continuous. A continuous tone's
     period is at most ten seconds: frequencies are kept to a tenth of a hertz.
+    ``in_turn``: each "on" has the next of the frequencies alone.
     """
+    if in_turn and cadence:
+        pairs = [cadence[i : i + 2] for i in range(0, len(cadence), 2)]
+        turns = (frequencies[i % len(frequencies)] for i in range(len(pairs)))
+        return b"".join(render((one,), level, pair) for one, pair in zip(turns, pairs, strict=True))
     wave = _wave(frequencies, level, _period(frequencies) if not cadence else max(1, round(sum(cadence) * RATE)))
     if cadence:
         wave *= _envelope(cadence, len(wave))

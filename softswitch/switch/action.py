@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from softswitch.calls.call import Call
 from softswitch.errors import NotPossible
@@ -24,6 +24,7 @@ class Stage(Protocol):
     def act(self, action: Callable[[], object]) -> None: ...
     def dial(self, call: Call, number: str) -> None: ...
     def release(self, call: Call) -> None: ...
+    def dismiss(self, call: Call) -> None: ...
     def start_action(self, action: Action, call: ActionCall) -> None: ...
 
 
@@ -36,7 +37,8 @@ class ActionCall:
             if await call.digit(within=5) == "1":
                 await call.dial("101")
 
-    When the coroutine ends and the caller was not sent on, he is hung up.
+    When the coroutine ends and the caller was not sent on, he is hung up; if ``dial`` came to nothing he first
+    hears why, busy tone say, or is refused with its status where he was never answered.
     """
 
     def __init__(self, stage: Stage, action: Action) -> None:
@@ -92,6 +94,14 @@ class ActionCall:
         done = self._expect()
         self._stage.dial(self._call, number)
         return await done
+
+    async def tone(self, name: Literal["ringback", "busy", "congestion", "unobtainable"]) -> None:
+        """Play a tone of the office's country to the caller until the next command."""
+        self._stage.act(lambda: self._call.play(getattr(self._call.office.tones, name)))
+
+    def dismiss(self) -> None:
+        """What is done with a caller with whom the coroutine is through."""
+        self._stage.dismiss(self._call)
 
     async def hang_up(self) -> None:
         self._stage.release(self._call)

@@ -307,6 +307,10 @@ class Switch:
         now = self.clock.now()
         self.act(lambda: call.hang_up(now))
 
+    def dismiss(self, call: Call) -> None:
+        now = self.clock.now()
+        self.act(lambda: call.dismiss(now))
+
     def start_action(self, action: Action, call: ActionCall) -> None:
         self._spawn(self._run_action(action, call))
 
@@ -327,7 +331,7 @@ class Switch:
             self._log.error("action failed", conversation=call.conversation, error=repr(error))
         if not call.sent_on and not call.ended.is_set():
             with contextlib.suppress(NotPossible):
-                await call.hang_up()
+                call.dismiss()
 
     @property
     def log(self) -> Log:

@@ -564,3 +564,20 @@ def test_more_people_may_whisper_than_the_recording_has_room_for(tmp_path: Path)
     office.take_over(by=directors[0].extension)
     office.run(1)
     assert len(office.told(TakenOver)) == 1
+
+
+def test_a_key_that_is_not_permitted_is_answered_by_congestion_for_the_supervisor_alone():
+    office = Centre()
+    office.converse()
+    office.boris.call("*41101")
+    office.run(1)
+    office.listen_for(0.2)
+    office.boris.press("3")  # whisper to the customer
+    office.run(0.8)
+    assert office.boris.hears(425, 0.4) > -40  # the tone of an office without a country
+    assert deaf_to(office.anna, 425)
+    assert deaf_to(office.customer, 425)
+    office.run(2)
+    office.listen_for()
+    assert deaf_to(office.boris, 425)
+    assert hears(office.boris, CUSTOMER)
