@@ -101,7 +101,8 @@ class SipTable(Table):
     expires_min: kinds.Refresh = Field(60.0, description="Shortest registration; a phone asking for less is told so.")
     contacts: int = Field(10, ge=1, le=100, description="Phones that one person may have registered at a time.")
     keep_alive: kinds.KeepAlive = Field(
-        10.0, description="How often a registered phone is asked whether it is there; after three silences it is not."
+        10.0,
+        description="How often a registered phone is asked whether it is there; one that is silent for 15 s is not.",
     )
     session_expires: kinds.SessionTimer = Field(
         1800.0, description="A call whose peer does not refresh it for so long is ended (RFC 4028)."

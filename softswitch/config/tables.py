@@ -103,7 +103,7 @@ class Tables:
 
     def _unknown(self, name: str) -> None:
         if name in words.LATER:
-            self._to.add((name,), "later", at_key=True, thing=words.LATER[name])
+            self._to.add((name,), "later", at_key=True, table=name)
             return
         code = "unknown_table" if isinstance(self._raw[name], dict | list) else "unknown_key"
         near = quoted(words.nearest(name, KNOWN))

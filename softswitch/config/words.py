@@ -287,14 +287,14 @@ KINDS: dict[str, tuple[str, str]] = {
 }
 """Things that are referred to by name."""
 
-LATER: dict[str, str] = {
-    "queues": "queues",
-    "ivr": "IVR menus",
-    "hours": "opening hours",
-    "plans": "plans in steps",
-    "limits": "limits",
-    "test": "dial-plan tests",
-    "tenants": "tenants",
+LATER: dict[str, tuple[str, str]] = {
+    "queues": ("queues", "очереди"),
+    "ivr": ("IVR menus", "голосовые меню"),
+    "hours": ("opening hours", "часы работы"),
+    "plans": ("plans in steps", "планы по шагам"),
+    "limits": ("limits", "ограничения"),
+    "test": ("dial-plan tests", "проверки номерного плана"),
+    "tenants": ("tenants", "арендаторы"),
 }
 """Tables that are coming; whoever copies them from elsewhere deserves a better answer than "unknown"."""
 
@@ -405,6 +405,8 @@ def _translated(values: Mapping[str, object], language: Language) -> dict[str, o
         filled["noun"] = NOUNS[str(filled["noun"])][language == "ru"]
     if "kind" in filled:
         filled["kind"] = KINDS[str(filled["kind"])][language == "ru"]
+    if "table" in filled:
+        filled["thing"] = LATER[str(filled["table"])][language == "ru"]
     known = filled.get("known")
     if isinstance(known, list | tuple):
         filled["known"] = ", ".join(str(word) for word in known[:12])

@@ -612,6 +612,11 @@ def test_mistakes_are_told_in_russian_too(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_still_to_come_is_named_in_russian_too(tmp_path: Path) -> None:
+    said = complaints(tmp_path, HEAD + "[queues.sales]\n", language="ru")
+    assert said == ["7:1 queues: в этой версии ещё нет: очереди"]
+
+
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path / "none.toml", {})
