@@ -14,6 +14,7 @@ from softswitch.dialplan.plan import ToTrunk
 from softswitch.dialplan.routes import Trunk
 from softswitch.mixer.roles import Role
 from softswitch.sip.events import Cause, Ended, Incoming, Invite
+from softswitch.sip.identity import ANONYMOUS
 from softswitch.sip.uri import Uri
 
 __all__ = ["Hunt", "Hunter"]
@@ -52,7 +53,7 @@ class Hunt:
         self._incoming, self._caller = incoming, caller
         self._failures: list[Failure] = []
         self._trunks: tuple[Trunk, ...] = ()
-        self._number, self._shown = "", offering.ANONYMOUS
+        self._number, self._shown = "", ANONYMOUS
 
     def begin(self) -> None:
         """Forget how earlier attempts failed."""

@@ -12,16 +12,14 @@ from softswitch.media import negotiation
 from softswitch.media.engine import Codec, MediaSession
 from softswitch.media.formats import Format
 from softswitch.sip.events import Binding, Destination, Incoming, Invite
+from softswitch.sip.identity import ANONYMOUS
 from softswitch.sip.sdp import SessionDescription
 from softswitch.sip.uri import Uri
 
-__all__ = ["ANONYMOUS", "codecs", "foreign", "to_device", "to_supervisor", "to_trunk"]
+__all__ = ["codecs", "foreign", "to_device", "to_supervisor", "to_trunk"]
 
 DEVICE_PATIENCE = 8.0
 """Seconds without any response after which a device counts as not there: five tries over UDP, a dead stream."""
-
-ANONYMOUS = ("Anonymous", Uri(scheme="sip", user="anonymous", host="anonymous.invalid"))
-"""RFC 3323 section 4.1.1.3."""
 
 
 def to_device(incoming: Incoming, number: str, binding: Binding, person: Person, domain: str) -> Invite:

@@ -10,7 +10,7 @@ from softswitch.sip.headers import NameAddr
 from softswitch.sip.message import Request
 from softswitch.sip.uri import Uri
 
-__all__ = ["caller_headers", "caller_of", "is_withheld"]
+__all__ = ["ANONYMOUS", "caller_headers", "caller_of", "is_withheld"]
 
 ANONYMOUS: Final = ("Anonymous", Uri("sip", "anonymous", host="anonymous.invalid"))
 """RFC 3323 section 4.1.1.3."""
