@@ -59,6 +59,7 @@ __all__ = [
     "RecordingMasked",
     "RecordingStarted",
     "RecordingUnmasked",
+    "Result",
     "SupervisionChanged",
     "SupervisionEnded",
     "SupervisionRefused",
@@ -70,6 +71,20 @@ __all__ = [
     "TokenRevoked",
     "TrunkReachability",
 ]
+
+Result = Literal[
+    "answered",
+    "busy",
+    "declined",
+    "no answer",
+    "unreachable",
+    "abandoned",
+    "no such number",
+    "refused",
+    "failed",
+    "switch died",
+]
+"""How a conversation ended."""
 
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -483,24 +498,9 @@ class Abandoned(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationEnded(Event):
-    """The last event of a conversation; exactly one for each that arrived.
+    """The last event of a conversation; exactly one for each that arrived."""
 
-    ``result``: "answered", "busy", "declined", "no answer", "unreachable", "abandoned",
-    "no such number", "refused", "failed", "switch died".
-    """
-
-    result: Literal[
-        "answered",
-        "busy",
-        "declined",
-        "no answer",
-        "unreachable",
-        "abandoned",
-        "no such number",
-        "refused",
-        "failed",
-        "switch died",
-    ]
+    result: Result
     cause: str = ""
 
 

@@ -492,11 +492,12 @@ class Call:
             if now < self._linger_until:
                 return
         self._closed = True
+        result: facts.Result
         if self._outcome is not None and self.partner is None:
-            result, cause = str(self._outcome.result), self._outcome.cause
+            result, cause = self._outcome.result, self._outcome.cause
         else:
             result, cause = "answered" if self._answered_caller else "abandoned", self._cause
-        self.publish(facts.ConversationEnded(result=result, cause=cause))  # type: ignore[arg-type]
+        self.publish(facts.ConversationEnded(result=result, cause=cause))
         self._desk.engine.close_room(self._room)
         for port in self.legs.open_ports:
             self._desk.released(port)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
@@ -30,18 +30,7 @@ __all__ = ["CONTENT_TYPE", "Metrics"]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """Of the text that ``Metrics.text`` returns, for whoever serves it by HTTP."""
 
-RESULTS = (
-    "answered",
-    "busy",
-    "declined",
-    "no answer",
-    "unreachable",
-    "abandoned",
-    "no such number",
-    "refused",
-    "failed",
-    "switch died",
-)
+RESULTS: tuple[str, ...] = get_args(facts.Result)
 """Outcomes of a conversation; each is shown from the start, or a first failure would be no increase."""
 
 PACKETS = ("received", "sent", "lost", "late", "duplicate", "concealed", "bad_source", "bad_packet")

@@ -18,6 +18,7 @@ from softswitch.api.views import CallRow, TimelineLine
 from softswitch.directory.people import Role
 from softswitch.directory.permissions import SUPERVISING, Action, Reason, reach
 from softswitch.errors import NoSuch, NotPossible
+from softswitch.events import Result
 from softswitch.ids import ConversationId
 from softswitch.records.cdr import Cdr
 from softswitch.records.search import Search, place, place_of
@@ -28,19 +29,6 @@ routes = APIRouter(prefix="/api/v1", route_class=GuardedRoute)
 
 Id = Annotated[str, Path(pattern=r"^[0-9a-z]{1,20}$", description="Id of the conversation.")]
 MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such conversation."}}
-
-Result = Literal[
-    "answered",
-    "busy",
-    "declined",
-    "no answer",
-    "unreachable",
-    "abandoned",
-    "no such number",
-    "refused",
-    "failed",
-    "switch died",
-]
 
 
 class RecordingRow(TypedDict):
