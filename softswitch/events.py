@@ -34,6 +34,7 @@ __all__ = [
     "DeviceUnbound",
     "DigitPressed",
     "Event",
+    "GivenBack",
     "HelpAsked",
     "HelpEnded",
     "HelpRefused",
@@ -444,11 +445,25 @@ class SupervisionRefused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenOver(Event):
-    """The supervisor talks instead of the employee, whose leg ends; his own leg is a party's from now on."""
+    """The supervisor talks instead of the employee; his own leg is a party's from now on.
+
+    ``parked`` is the employee's leg where it waits with music until ``GivenBack``; None: it ends.
+    """
 
     leg: LegId
     supervisor: str
     employee: str
+    parked: LegId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenBack(Event):
+    """The employee, on the leg ``to``, talks again; the supervisor's leg stands beside the conversation, or is over."""
+
+    leg: LegId
+    supervisor: str
+    employee: str
+    to: LegId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -611,6 +626,7 @@ EVENTS: dict[str, type[Event]] = {
         SupervisionEnded,
         SupervisionRefused,
         TakenOver,
+        GivenBack,
         HelpAsked,
         HelpStarted,
         HelpEnded,

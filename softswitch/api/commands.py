@@ -81,12 +81,20 @@ class Commands(Protocol):
         """End a token. Raises NoSuch."""
         ...
 
-    async def supervise(self, employee: str, supervisor: str, mode: str, follow: bool) -> None:
-        """Ring the supervisor's telephones, or change the mode. Raises NoSuch, NotPermitted and NotPossible."""
+    async def supervise(
+        self, employee: str, supervisor: str, mode: str, follow: bool, conversation: str | None
+    ) -> None:
+        """Ring the supervisor's telephones, or change the mode. Raises NoSuch, NotPermitted and NotPossible.
+
+        ``conversation``: the beginning of the id of one of the employee's, None where he talks now.
+        """
         ...
 
-    async def take_over(self, employee: str, supervisor: str) -> None:
-        """Let the supervisor talk in the employee's place. Raises NoSuch, NotPermitted and NotPossible."""
+    async def take_over(self, employee: str, supervisor: str, park: bool) -> None:
+        """Let the supervisor talk in the employee's place, who is released, or with ``park`` waits for it.
+
+        Raises NoSuch, NotPermitted and NotPossible.
+        """
         ...
 
     async def leave(self, supervisor: str) -> None:
@@ -209,13 +217,20 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
                 "supervisor": _SUPERVISOR,
                 "mode": Parameter(str, '"listen", "whisper", "whisper to customer" or "barge"', "listen"),
                 "follow": Parameter(bool, "stay for the employee's next conversations", False),
+                "conversation": Parameter(str, "in which of the employee's conversations; where he talks without it"),
             },
-            call=lambda on, employee, supervisor, mode, follow: on.supervise(employee, supervisor, mode, follow),
+            call=lambda on, employee, supervisor, mode, follow, conversation: on.supervise(
+                employee, supervisor, mode, follow, conversation
+            ),
         ),
         "take_over": Command(
             "talk in somebody's place",
-            {"employee": _EMPLOYEE, "supervisor": _SUPERVISOR},
-            call=lambda on, employee, supervisor: on.take_over(employee, supervisor),
+            {
+                "employee": _EMPLOYEE,
+                "supervisor": _SUPERVISOR,
+                "park": Parameter(bool, "let the employee wait with music until it is given back", False),
+            },
+            call=lambda on, employee, supervisor, park: on.take_over(employee, supervisor, park),
         ),
         "leave": Command(
             "end what somebody supervises",

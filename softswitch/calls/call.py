@@ -20,6 +20,7 @@ from softswitch.calls.leg import Leg, LegState
 from softswitch.calls.legs import Legs
 from softswitch.calls.office import Office
 from softswitch.calls.outcome import NO_MEDIA, UNSUITABLE, Failure, passed_on, tone
+from softswitch.calls.places import Places
 from softswitch.calls.recording import ConversationRecording, wanted
 from softswitch.calls.silence import Silence
 from softswitch.dialplan import plan
@@ -97,7 +98,7 @@ class Call:
             disown=desk.released,
         )
         self.legs = Legs(desk, office, self._room, lambda port: desk.owns_port(self, port), self.publish)
-        self._silence = Silence(self.legs, self.publish)
+        self.silence = Silence(self.legs, self.publish)
         self._hunt = Hunt(self, office, desk, incoming, caller)
         self._caller = Leg(
             id=desk.ids.leg(),
@@ -112,6 +113,7 @@ class Call:
         self._attendant: Attendant | None = None
         self._recording = ConversationRecording(desk, self.publish)
         self.audience = Audience(self.hearing, self._recording, lambda: self.sides)
+        self.places = Places(self, desk)
         self._answered_caller = False
         self._outcome: Failure | None = None
         self._refused: Failure | None = None
@@ -338,7 +340,7 @@ class Call:
         if self._caller.state is not LegState.TALKING:
             self._accept_caller(leg)
         self.hearing.connect(self.sides)
-        self._silence.listen_again()
+        self.silence.listen_again()
         self._recording.follow(self.sides)
         if wanted(self.office, self.sides):
             recording = self._recording.start(self.id, self.office, self._room, self.sides)
@@ -422,7 +424,7 @@ class Call:
             leg.holds = leg.media.on_hold
             self.publish(facts.LegHeld(leg=leg.id) if leg.holds else facts.LegResumed(leg=leg.id))
         self.hearing.update()
-        self._silence.listen_again()
+        self.silence.listen_again()
 
     # Ending ----------------------------------------------------------------------------------------------------------
 
@@ -457,13 +459,18 @@ class Call:
         leg.state = LegState.ENDED
         cause, ours = leg.ended_as or str(event.cause), leg.ended_as is not None
         self.publish(facts.LegEnded(leg=leg.id, cause=cause, status=event.status, remote=event.remote and not ours))
+        if self.places.ended(leg, cause, now):
+            if leg.media is not None:
+                leg.media.close()
+            self._finish_if_done(now)
+            return
         if leg.media is not None:
             self.hearing.leave(leg)
             leg.media.close()
         if leg in self.sides:
             self._recording.stop()
             self._cause = self._cause or cause
-            for other in self.sides:
+            for other in (*self.sides, *self.places):
                 self.legs.release(other, Cause.LOCAL, passed_on(event.reason))
             self.audience.over(now)
         elif leg is self._caller and not self.sides:
@@ -518,9 +525,10 @@ class Call:
         return self.talking or not (self.sides or self._over or self._caller.ended_as or self.legs.over)
 
     def leg_of(self, extension: str) -> Leg | None:
-        """Return a person's leg: of the two who talk, or while nobody has answered, whoever calls or rings."""
+        """Return a person's leg: of the two who talk or are parked, or before the answer, whoever calls or rings."""
         party = f"person:{extension}"
-        return next((leg for leg in self.sides or (self._caller, *self.outgoing) if leg.party == party), None)
+        present = (*self.sides, *self.places) if self.sides else (self._caller, *self.outgoing)
+        return next((leg for leg in present if leg.party == party), None)
 
     @property
     def waits(self) -> bool:
@@ -550,22 +558,6 @@ class Call:
             raise NotPossible("nobody talks in this conversation")
         self._recording.mask(masked=masked, by=by, via=via)
 
-    def replace(self, former: Leg, heir: Leg) -> None:
-        """Let a visitor's leg talk in place of a side's, which is released; the other side notices nothing.
-
-        Its digits go on to reach nobody until ``Media.pass_digits``.
-        """
-        assert former in self.sides
-        heir.role, heir.visitor = former.role, None
-        self.legs.add(heir)
-        self._desk.adopt(self, heir.session)
-        self.sides = tuple(heir if leg is former else leg for leg in self.sides)
-        self.hearing.connect(self.sides)
-        self._desk.engine.hear(former.port, {})
-        self.audience.forget(heir)
-        self.legs.release(former, "taken over", Reason(protocol="SIP", cause=200, text="Taken over"))
-        self._silence.listen_again()
-
     # What the media core tells ---------------------------------------------------------------------------------------
 
     def receive_media(self, event: media.MediaEvent, now: float) -> None:
@@ -588,6 +580,9 @@ class Call:
         self.wake()
 
     def _take_digits(self, leg: Leg, digits: str, now: float, *, passed: bool) -> None:
+        if digits and leg in self.places:
+            self._take_digits_of_parked(leg, digits, now)
+            return
         if leg.visitor is not None:
             for digit in digits:
                 leg.visitor.pressed(digit, now)
@@ -614,6 +609,12 @@ class Call:
             if status != 408:
                 leg.media.send_digits(digits)
 
+    def _take_digits_of_parked(self, leg: Leg, digits: str, now: float) -> None:
+        for digit in digits:
+            holder = self.places.holder(leg)
+            if digit == self.office.codes.back and holder is not None and holder.visitor is not None:
+                holder.visitor.asked_back(now)
+
     def _receive_of_port(self, leg: Leg, event: media.MediaEvent, now: float) -> None:
         match event:
             case media.MediaTimeout() if leg.visitor is not None:
@@ -621,13 +622,13 @@ class Call:
             case media.Digit(digit=digit, means=means):
                 self._pressed(leg, digit, means, now)
             case media.MediaTimeout(silent=silent):
-                self._silence.fell(leg, silent)
+                self.silence.fell(leg, silent)
             case media.PortStats(mos=mos) if leg.visitor is None:
                 if mos is not None:
                     leg.scores, leg.scored = leg.scores + mos, leg.scored + 1
-                self._silence.measured(leg, event)
+                self.silence.measured(leg, event)
             case media.MediaResumed():
-                self._silence.broken(leg)
+                self.silence.broken(leg)
             case media.Unheard():
                 self._out_of_passage(leg)
             case media.PortClosed(port=port, stats=stats):

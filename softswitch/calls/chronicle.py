@@ -10,6 +10,7 @@ from softswitch.calls.desk import Desk
 from softswitch.calls.leg import Leg, LegState
 from softswitch.calls.modes import Mode
 from softswitch.events import Event
+from softswitch.ids import ConversationId
 
 if TYPE_CHECKING:
     from softswitch.calls.call import Call
@@ -22,6 +23,7 @@ class Wish:
     """What was asked for. ``follow``: stay with the employee from one conversation to the next.
 
     ``via`` as in ``SupervisionStarted``; ``supervisor`` is "" until one of those asked for help answers.
+    ``conversation``: in which of the employee's, None where he talks now.
     """
 
     supervisor: str
@@ -29,6 +31,7 @@ class Wish:
     mode: Mode
     via: str
     follow: bool = False
+    conversation: ConversationId | None = None
 
     @property
     def helps(self) -> bool:
@@ -72,10 +75,6 @@ class Chronicle:
                 before=str(before),
             )
         )
-
-    def _tell_take_over(self, leg: Leg, now: float) -> None:
-        self._publish(facts.TakenOver(leg=leg.id, supervisor=self.wish.supervisor, employee=self.wish.employee))
-        self._tell_end("taken over", now)
 
     def _tell_failure(self, reason: str) -> None:
         if self.wish.helps:

@@ -178,16 +178,18 @@ class Control:
         """Ring the supervisor's telephones, or change the mode of a supervision that runs."""
         return self.act(lambda: self._supervisors.supervise(wish, now), now)
 
-    def take_over(self, supervisor: str, employee: str, now: float) -> list[PutOnWire]:
-        """Let whoever supervises the employee talk in his place."""
-        return self.act(lambda: self._supervisors.take_over(supervisor, employee, now), now)
+    def take_over(self, supervisor: str, employee: str, now: float, *, park: bool = False) -> list[PutOnWire]:
+        """Let whoever supervises the employee talk in his place; with ``park`` the employee waits for it."""
+        return self.act(lambda: self._supervisors.take_over(supervisor, employee, now, park=park), now)
 
     def stop_supervising(self, supervisor: str, now: float) -> list[PutOnWire]:
         return self.act(lambda: self._supervisors.stop(supervisor, now), now)
 
-    def ask_help(self, employee: str, whom: str, via: str, now: float) -> list[PutOnWire]:
+    def ask_help(
+        self, employee: str, whom: str, via: str, now: float, conversation: ConversationId | None = None
+    ) -> list[PutOnWire]:
         """Ring a colleague ("105") or all free ones of a group ("group:sales") as the employee's prompter."""
-        return self.act(lambda: self._supervisors.ask_help(employee, whom, via, now), now)
+        return self.act(lambda: self._supervisors.ask_help(employee, whom, via, now, conversation), now)
 
     def end_help(self, employee: str, now: float) -> list[PutOnWire]:
         return self.act(lambda: self._supervisors.end_help(employee, now), now)

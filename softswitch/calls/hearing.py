@@ -37,6 +37,7 @@ class Hearing:
         self._own, self._disown = own, disown
         self._sides: tuple[Leg, ...] = ()
         self._visitors: list[Leg] = []
+        self._parked: list[Leg] = []
         self._notices: dict[SourceId, tuple[Leg, ...]] = {}
         self._alone: Leg | None = None
 
@@ -46,6 +47,12 @@ class Hearing:
             self.stop()
         self._sides = tuple(sides)
         self._visitors = [leg for leg in self._visitors if leg not in self._sides]
+        self._parked = [leg for leg in self._parked if leg not in self._sides]
+        self.update()
+
+    def park(self, leg: Leg) -> None:
+        """Let one who is no side any more hear music, and nobody hear him, until ``connect`` or ``leave``."""
+        self._parked.append(leg)
         self.update()
 
     def join(self, visitor: Leg) -> None:
@@ -59,7 +66,8 @@ class Hearing:
         members = {leg: leg.role for leg in (*self._sides, *self._visitors)}
         holding = {leg for leg in self._sides if leg.holds}
         waiting = {leg for leg in self._sides if leg.waits}
-        if (holding or waiting) and self.player is None:
+        music_for = bool(holding or waiting or self._parked)
+        if music_for and self.player is None:
             with suppress(NotPossible):  # Silence on hold is bad, but no reason to lose the call.
                 self._start_music()
         held = music(members, holding=holding, waiting=waiting)
@@ -69,7 +77,9 @@ class Hearing:
                 heard[self.player] = 1.0
             heard |= {notice: 1.0 for notice, listeners in self._notices.items() if listener in listeners}
             self._engine.hear(listener.port, heard)
-        if self._sides and not holding and not waiting:
+        for leg in self._parked:
+            self._engine.hear(leg.port, {} if self.player is None else {self.player: 1.0})
+        if self._sides and not music_for:
             self.stop()
 
     def notify(self, listeners: Sequence[Leg], source: Tone | File) -> None:
@@ -95,10 +105,14 @@ class Hearing:
             self._visitors.remove(leg)
             self._engine.hear(leg.port, {})
             self.update()
+        elif leg in self._parked:
+            self._parked.remove(leg)
+            self._engine.hear(leg.port, {})
+            self.update()
         elif leg in self._sides:
-            for member in (*self._sides, *self._visitors):
+            for member in (*self._sides, *self._visitors, *self._parked):
                 self._engine.hear(member.port, {})
-            self._sides = ()
+            self._sides, self._parked = (), []
             for notice in list(self._notices):
                 self._notices.pop(notice)
                 self._engine.stop(notice)

@@ -259,6 +259,18 @@ class Visitor(Protocol):
         """Nothing comes from his telephone although it should."""
         ...
 
+    def place_lost(self, now: float, cause: str) -> None:
+        """He talked in somebody's place, and his leg has ended."""
+        ...
+
+    def place_kept(self, now: float) -> None:
+        """He talks in somebody's place, and nobody waits for it any more."""
+        ...
+
+    def asked_back(self, now: float) -> None:
+        """Whoever is parked wants to talk again."""
+        ...
+
 
 @dataclass(slots=True, eq=False)
 class Leg:
@@ -290,7 +302,9 @@ class Leg:
     ended_as: str | None = None
     """Why we are ending it, in the words of the timeline; None while we are not."""
     visitor: Visitor | None = None
-    """Whose telephone it is, when it stands beside the two who talk."""
+    """Whose telephone it is, when it stands beside the two who talk, or talks for a while in the place of one."""
+    line: str = ""
+    """The trunk whose line it holds, where ``party`` is somebody who called through it."""
     dialog: str | None = None
     """What was last told of its dialog, to release the peer after a crash."""
 
@@ -316,4 +330,4 @@ class Leg:
     @property
     def trunk(self) -> str | None:
         kind, _, name = self.party.partition(":")
-        return name if kind == "trunk" else None
+        return name if kind == "trunk" else self.line or None

@@ -37,6 +37,10 @@ class Legs:
         """Take up a leg whose session is known by now."""
         self._by_session[leg.session] = leg
 
+    def remove(self, leg: Leg) -> None:
+        """Its session is another's from now on; its port stays here."""
+        del self._by_session[leg.session]
+
     def of_session(self, session: SessionId) -> Leg | None:
         return self._by_session.get(session)
 

@@ -9,17 +9,26 @@ from softswitch.directory.permissions import Action
 from softswitch.mixer.roles import Role
 from softswitch.sip.sdp import Direction
 
-__all__ = ["ACTIONS", "Mode", "direction_of", "role_of"]
+__all__ = ["ACTIONS", "BESIDE", "Mode", "direction_of", "role_of"]
 
 
 class Mode(StrEnum):
-    """The words are those of events and commands. PROMPT is a colleague whom the employee asked for help."""
+    """The words are those of events and commands.
+
+    PROMPT is a colleague whom the employee asked for help. TAKE_OVER is a supervisor who talks in the employee's place
+    while the employee is parked; one who has released him supervises no longer.
+    """
 
     LISTEN = "listen"
     WHISPER = "whisper"
     WHISPER_TO_CUSTOMER = "whisper to customer"
     BARGE = "barge"
     PROMPT = "prompt"
+    TAKE_OVER = "take over"
+
+
+BESIDE = (Mode.LISTEN, Mode.WHISPER, Mode.WHISPER_TO_CUSTOMER, Mode.BARGE)
+"""The modes in which a supervisor stands beside the two who talk."""
 
 
 ACTIONS: Mapping[Mode, Action] = {
@@ -28,6 +37,7 @@ ACTIONS: Mapping[Mode, Action] = {
     Mode.WHISPER_TO_CUSTOMER: Action.WHISPER_TO_CUSTOMER,
     Mode.BARGE: Action.BARGE,
     Mode.PROMPT: Action.INVITE_PROMPTER,
+    Mode.TAKE_OVER: Action.TAKE_OVER,
 }
 
 
@@ -47,3 +57,5 @@ def role_of(mode: Mode, employee: Role) -> Role:
             return Role.PROMPTER if employee is Role.AGENT else Role.ADVISER
         case Mode.WHISPER_TO_CUSTOMER:
             return Role.ADVISER if employee is Role.AGENT else Role.PROMPTER
+        case Mode.TAKE_OVER:
+            return employee

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from softswitch.calls.desk import Desk
+from softswitch.calls.leg import Leg
 from softswitch.calls.modes import Mode
 from softswitch.calls.office import Office
 from softswitch.calls.supervision import Policy, Supervision, Wish
@@ -88,8 +89,18 @@ class FromOutside(Supervision):
         return refused
 
     @property
+    def apart(self) -> bool:
+        """Whether his leg is ours: what a call owns it counts itself."""
+        return not self.over_for_good and not self._holds_place
+
+    @property
     def _direction(self) -> Direction:
         return Direction.SENDRECV
+
+    def _new_leg(self, party: str) -> Leg:
+        leg = super()._new_leg(party)
+        leg.line = self.trunk
+        return leg
 
     # What he types ---------------------------------------------------------------------------------------------------
 

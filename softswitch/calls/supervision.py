@@ -8,7 +8,7 @@ leg stands in a lobby, a room of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -58,6 +58,9 @@ __all__ = ["Policy", "Supervision", "Wish"]
 ELSEWHERE = Reason(protocol="SIP", cause=200, text="Call completed elsewhere")
 OVER = Reason(protocol="SIP", cause=200, text="Conversation over")
 
+TAKE_OVER = str(Mode.TAKE_OVER)
+ELSEWHERE_NOW = "somebody else has taken the conversation over"
+
 KEY_TAIL = 0.5
 """Seconds after which no packet of a pressed key is under way any more (RFC 4733 section 2.5.1.4 repeats its end)."""
 
@@ -94,6 +97,8 @@ class Supervision(Chronicle):
         self._moving: Leg | None = None
         self._offered: Direction | None = None
         self._said = Direction.SENDRECV
+        self._beside = wish.mode
+        """The mode to go back to from somebody's place."""
         self._volume = 1.0
         self._ring_until: float | None = None
         self._keys_from = now
@@ -156,6 +161,11 @@ class Supervision(Chronicle):
         self._arrive(now)
         return None
 
+    def concerns(self, wish: Wish) -> bool:
+        """Whether this is what somebody wishes already, but for the mode."""
+        here = wish.conversation is None or (self.call is not None and self.call.id == wish.conversation)
+        return self.wish.employee == wish.employee and here
+
     # Commands --------------------------------------------------------------------------------------------------------
 
     def change(self, mode: Mode, now: float) -> None:
@@ -166,6 +176,10 @@ class Supervision(Chronicle):
         before = self.wish.mode
         if mode is before:
             return
+        if before is Mode.TAKE_OVER:
+            self._give_back(mode)
+            self._settle()
+            return
         self.wish = replace(self.wish, mode=mode)
         leg = self.leg
         if leg is None:
@@ -175,29 +189,85 @@ class Supervision(Chronicle):
             self._take_role(leg, self.call)
         self._settle()
 
-    def take_over(self, now: float) -> None:
-        """Talk in the employee's place. Raises NotPossible."""
+    def take_over(self, now: float, *, park: bool = False) -> None:
+        """Talk in the employee's place, who is released, or with ``park`` waits until he is given it back.
+
+        Without ``park`` whoever is parked already is released now. Raises NotPossible.
+        """
         call, leg = self.call, self.leg
+        if self._holds_place:
+            assert call is not None
+            assert leg is not None
+            if self._parked_himself:
+                raise NotPossible(ELSEWHERE_NOW)
+            if not park:
+                call.places.keep(leg)
+                self._go_on_as_side(leg, now)
+            return
         former = call.leg_of(self.wish.employee) if call is not None else None
         if call is None or leg is None or former is None or self._started_at is None or not call.talking:
             raise NotPossible("there is no conversation to take over")
+        if former not in call.sides:
+            raise NotPossible(f"somebody else talks in the place of {self.wish.employee}")
         if call.waits:
             call.wait(former, waits=False)
-        self._tell_take_over(leg, now)
-        call.audience.dismiss(self)
         if self._said is not Direction.SENDRECV and leg.media is not None:
             self._desk.command(leg.session, MakeOffer(description=leg.media.offer(self._codecs, Direction.SENDRECV)))
         leg.volume = 1.0
-        call.replace(former, leg)
-        self.leg = self.call = None
+        call.places.take(former, leg, park=park)
+        if not park:
+            self._go_on_as_side(leg, now)
+            return
+        self._beside, before = self.wish.mode, self.wish.mode
+        self.wish = replace(self.wish, mode=Mode.TAKE_OVER)
+        self._tell_change(leg, before)
+        self._said, self._offered = Direction.SENDRECV, None
+
+    @property
+    def _holds_place(self) -> bool:
+        """Whether he talks in the place of an employee who waits for it; the call owns his leg meanwhile."""
+        return self.wish.mode is Mode.TAKE_OVER
+
+    @property
+    def _parked_himself(self) -> bool:
+        """Whether another has taken the conversation over from him in turn."""
+        call, leg = self.call, self.leg
+        return self._holds_place and call is not None and leg is not None and not call.places.has_waiting(leg)
+
+    def _give_back(self, mode: Mode) -> None:
+        """Stand beside the two again. Raises NotPossible."""
+        call, leg = self.call, self.leg
+        assert call is not None
+        assert leg is not None
+        if self._parked_himself:
+            raise NotPossible(ELSEWHERE_NOW)
+        call.places.give_back(leg)
+        self._desk.adopt(self, leg.session)
+        self.wish = replace(self.wish, mode=mode)
+        self._tell_change(leg, Mode.TAKE_OVER)
+        self._take_role(leg, call)
+
+    def _go_on_as_side(self, leg: Leg, now: float) -> None:
+        """His leg is one of the two who talk; there is nobody left to supervise."""
+        self._part("taken over", now)
         self._heir = leg
         self._close()
         self._desk.wake(self, now + KEY_TAIL)
+
+    def _part(self, cause: str, now: float) -> None:
+        """Leave the leg to the call."""
+        self._tell_end(cause, now)
+        if self.call is not None:
+            self.call.audience.dismiss(self)
+        self.leg = self.call = None
 
     def stop(self, now: float, cause: str = "stopped") -> None:
         """End it from our side; the conversation goes on."""
         for leg in self._ringing.values():
             self._release_ringing(leg, cause, None)
+        if self._parked_himself and self.call is not None and self.leg is not None:
+            self.call.legs.release(self.leg, cause, None)  # ``place_lost`` follows
+            return
         leg_session = self.leg.session if self.leg is not None else None
         self._leave(now, cause)
         if leg_session is not None:
@@ -205,7 +275,9 @@ class Supervision(Chronicle):
         self._close()
 
     def move(self, call: Call, employee: str, now: float) -> None:
-        """Go on to another conversation, listening there at first."""
+        """Go on to another conversation, listening there at first. Raises NotPossible."""
+        if self._parked_himself:
+            raise NotPossible(ELSEWHERE_NOW)
         self._leave(now, "moved on")
         mode = self.wish.mode if employee == self.wish.employee else Mode.LISTEN
         self.wish = replace(self.wish, employee=employee, mode=mode)
@@ -220,7 +292,12 @@ class Supervision(Chronicle):
 
     def over(self, now: float) -> None:
         """The conversation is over: so is this, unless it follows the employee."""
-        if self.wish.follow:
+        if self._holds_place:
+            if self.leg is not None:
+                self.leg.visitor = None
+            self._part("conversation over", now)
+            self._close()
+        elif self.wish.follow:
             self._leave(now, "conversation over")
             self._settle()
         elif self.leg is not None:
@@ -250,26 +327,50 @@ class Supervision(Chronicle):
                     self._deny()
                 else:
                     self.move(*found, now)
-            case "take over":
-                if self._permitted("take over"):
-                    try:
-                        self.take_over(now)
-                    except NotPossible as error:
-                        self._refuse(str(error), "take over")
-                        self._deny()
+            case "take over" | "park":
+                if self._permitted(TAKE_OVER):
+                    self._attempt(TAKE_OVER, lambda: self._take_by_key(key, now))
             case _:
                 if self._permitted(key):
-                    self.change(Mode(key), now)
+                    self._attempt(key, lambda: self.change(Mode(key), now))
+
+    def _take_by_key(self, key: str, now: float) -> None:
+        if key == "park" and self._holds_place:
+            self.change(self._beside, now)
+        else:
+            self.take_over(now, park=key == "park")
+
+    def _attempt(self, action: str, command: Callable[[], None]) -> None:
+        try:
+            command()
+        except NotPossible as error:
+            self._refuse(str(error), action)
+            self._deny()
 
     def _put_aside(self) -> None:
         """Let the customer wait with music while the employee and the helper talk, or come back."""
         employee = self.call.leg_of(self.wish.employee) if self.call is not None else None
-        if self.call is None or employee is None or self._started_at is None or self.wish.mode is Mode.LISTEN:
+        if self.call is None or employee not in self.call.sides or self._started_at is None:
+            return
+        if employee is None or self.wish.mode is Mode.LISTEN:
             return
         self.call.wait(employee, waits=not self.call.waits)
 
     def fell_silent(self, now: float) -> None:
         self.stop(now, "media lost")
+
+    def place_lost(self, now: float, cause: str) -> None:
+        self._part(cause, now)
+        self._close()
+
+    def place_kept(self, now: float) -> None:
+        if self.leg is not None:
+            self.leg.visitor = None
+            self._go_on_as_side(self.leg, now)
+
+    def asked_back(self, now: float) -> None:
+        """The three talk with each other from now on: nobody is expelled, and how he goes on is the supervisor's."""
+        self._attempt(str(Mode.BARGE), lambda: self.change(Mode.BARGE, now))
 
     # What the session tells ------------------------------------------------------------------------------------------
 
@@ -395,9 +496,12 @@ class Supervision(Chronicle):
             call.audience.disclose(*listeners)
 
     def _take_role(self, leg: Leg, call: Call) -> None:
+        leg.volume = self._volume
+        if self._holds_place:
+            call.hearing.update()
+            return
         employee = call.leg_of(self.wish.employee)
         leg.role = role_of(self.wish.mode, employee.role if employee is not None else Role.AGENT)
-        leg.volume = self._volume
         call.audience.hear(leg)
 
     def _leave(self, now: float, cause: str, *, remote: bool = False) -> None:
@@ -405,12 +509,14 @@ class Supervision(Chronicle):
         call, leg, moving = self.call, self.leg, self._moving
         if call is None:
             return
+        if self._holds_place:
+            self._give_back(self._beside)
         self._tell_end(cause, now)
         call.audience.dismiss(self)
         if leg is not None and self._stands(leg, call):
             call.audience.part_from(leg)
             employee = call.leg_of(self.wish.employee)
-            if call.waits and not call.audience.legs and employee is not None:
+            if call.waits and employee in call.sides and not call.audience.legs and employee is not None:
                 call.wait(employee, waits=False)  # nobody is left who could take the customer back
             self._tell_leg_end(leg, cause, 0, remote=remote)
         if moving is not None and self._stands(moving, call):

@@ -16,13 +16,14 @@ from softswitch.dialplan.codes import Feature
 from softswitch.directory import permissions
 from softswitch.directory.lockout import Lockout
 from softswitch.directory.people import Person
-from softswitch.directory.permissions import Action, Subject, allowed
+from softswitch.directory.permissions import Subject, allowed
 from softswitch.errors import NoSuch, NotPermitted, NotPossible
+from softswitch.ids import ConversationId
 from softswitch.sip.events import Binding, Incoming, Reason, Reject
 
 __all__ = ["Supervisors"]
 
-TAKE_OVER = "take over"
+TAKE_OVER = str(Mode.TAKE_OVER)
 
 
 class Supervisors:
@@ -44,7 +45,7 @@ class Supervisors:
 
     def lines(self, trunk: str) -> int:
         """How many lines of a trunk are held by those who supervise through it."""
-        return sum(isinstance(one, FromOutside) and one.trunk == trunk for one in self._running.values())
+        return sum(isinstance(one, FromOutside) and one.trunk == trunk and one.apart for one in self._running.values())
 
     # Commands of people and programs ---------------------------------------------------------------------------------
 
@@ -55,15 +56,15 @@ class Supervisors:
         """
         self._known(wish.supervisor, wish.employee)
         before = self.of(wish.supervisor)
-        if before is not None and before.wish.employee == wish.employee:
+        if before is not None and before.concerns(wish):
             self._refuse_unless_permitted(wish, str(wish.mode), before.call)
             before.wish = replace(before.wish, follow=wish.follow or before.wish.follow)
-            before.change(wish.mode, now)
+            self._attempt(before, str(wish.mode), lambda: before.change(wish.mode, now))
             return before
         call = self._may_begin(wish, before)
         if before is not None and call is not None:
-            before.wish = replace(before.wish, follow=wish.follow)
-            before.move(call, wish.employee, now)
+            self._attempt(before, str(wish.mode), lambda: before.move(call, wish.employee, now))
+            before.wish = replace(before.wish, follow=wish.follow, conversation=wish.conversation)
             before.change(wish.mode, now)
             return before
         person = self._office().directory.people[wish.supervisor]
@@ -76,8 +77,11 @@ class Supervisors:
             raise
         return supervision
 
-    def take_over(self, supervisor: str, employee: str, now: float) -> None:
-        """Let the supervisor talk in the employee's place. Raises NoSuch, NotPermitted and NotPossible."""
+    def take_over(self, supervisor: str, employee: str, now: float, *, park: bool = False) -> None:
+        """Let the supervisor talk in the employee's place, who is released, or with ``park`` waits for it.
+
+        Raises NoSuch, NotPermitted and NotPossible.
+        """
         self._known(supervisor, employee)
         supervision = self.of(supervisor)
         if supervision is None or supervision.wish.employee != employee:
@@ -86,7 +90,7 @@ class Supervisors:
             self._tell_refusal(wish, TAKE_OVER, reason, None)
             raise NotPossible(reason)
         self._refuse_unless_permitted(supervision.wish, TAKE_OVER, supervision.call)
-        supervision.take_over(now)
+        self._attempt(supervision, TAKE_OVER, lambda: supervision.take_over(now, park=park))
 
     def stop(self, supervisor: str, now: float) -> None:
         """End what somebody does. Raises NoSuch."""
@@ -95,14 +99,16 @@ class Supervisors:
             raise NoSuch("supervision of", supervisor)
         supervision.stop(now)
 
-    def ask_help(self, employee: str, whom: str, via: str, now: float) -> Supervision:
+    def ask_help(
+        self, employee: str, whom: str, via: str, now: float, conversation: ConversationId | None = None
+    ) -> Supervision:
         """Ring a colleague ("105"), or all free ones of a group ("group:sales"), as prompters of an employee.
 
         Raises NoSuch, NotPermitted and NotPossible.
         """
         self._known(employee)
         office = self._office()
-        call = self._call_of(employee)
+        call = self._call_of(employee, conversation)
         kind, _, group = whom.partition(":")
         wish = Wish(supervisor="", employee=employee, mode=Mode.PROMPT, via=via)
         if kind == "group":
@@ -271,10 +277,12 @@ class Supervisors:
         actor = office.directory.people.get(wish.supervisor)
         if actor is None:
             return f"there is no {wish.supervisor} any more"
-        wanted = Action.TAKE_OVER if action == TAKE_OVER else ACTIONS[Mode(action)]
+        wanted = ACTIONS[Mode(action)]
         talkers = {wish.employee}
         if call is not None:
-            talkers |= {leg.name for leg in call.sides if leg.party.startswith("person:")}
+            people = (leg for leg in (*call.sides, *call.places) if leg.party.startswith("person:"))
+            # Who only sits in somebody's place has not made the conversation his own.
+            talkers |= {leg.name for leg in people if leg.visitor is None or leg.name != wish.supervisor}
         decision = allowed(actor, wanted, Subject(frozenset(talkers)), office.directory)
         return None if decision else permissions.reason(decision)
 
@@ -305,17 +313,19 @@ class Supervisors:
 
     def _may_begin(self, wish: Wish, before: Supervision | None) -> Call | None:
         """Return the conversation to go to, None to wait for one. Raises NotPermitted and NotPossible."""
-        call = self._call_of(wish.employee)
+        call = self._call_of(wish.employee, wish.conversation)
         self._refuse_unless_permitted(wish, str(wish.mode), call)
-        if call is None and (not wish.follow or before is not None):
-            reason = f"{wish.employee} is in no conversation"
+        if call is None and (not wish.follow or before is not None or wish.conversation is not None):
+            which = "no conversation" if wish.conversation is None else "another conversation"
+            reason = f"{wish.employee} is in {which}"
             self._tell_refusal(wish, str(wish.mode), reason, None)
             raise NotPossible(reason)
         return call
 
-    def _call_of(self, employee: str) -> Call | None:
+    def _call_of(self, employee: str, conversation: ConversationId | None = None) -> Call | None:
         """Return where somebody talks, else where his call is on hold, else where it rings; the latest of several."""
-        found = [(call, leg) for call in self._calls() if call.going_on and (leg := call.leg_of(employee)) is not None]
+        calls = [call for call in self._calls() if call.going_on and conversation in (None, call.id)]
+        found = [(call, leg) for call in calls if (leg := call.leg_of(employee)) is not None]
         if not found:
             return None
         return max(found, key=lambda pair: (pair[0].talking, not pair[1].holds))[0]
@@ -325,6 +335,14 @@ class Supervisors:
         if objection is not None:
             self._tell_refusal(wish, action, objection, call)
             raise NotPermitted(objection)
+
+    def _attempt(self, supervision: Supervision, action: str, command: Callable[[], None]) -> None:
+        """Do it; that it is not possible is told, and raised."""
+        try:
+            command()
+        except NotPossible as error:
+            self._tell_refusal(supervision.wish, action, str(error), supervision.call)
+            raise
 
     def _tell_refusal(self, wish: Wish, action: str, reason: str, call: Call | None) -> None:
         refused = facts.SupervisionRefused(

@@ -54,8 +54,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "help.barge": ("Join the conversation of EXTENSION: both hear it.", "Вступить в разговор EXTENSION: слышат оба."),
     "help.takeover": (
-        "Talk in the place of EXTENSION, who is released.",
-        "Вести разговор вместо EXTENSION, отключив его.",
+        "Talk in the place of EXTENSION, who is released, or with --park waits until listen, whisper or barge.",
+        "Вести разговор вместо EXTENSION: он отключается, а с --park ждёт до listen, whisper или barge.",
     ),
     "help.leave": ("End what somebody supervises.", "Закончить наблюдение."),
     "help.prompt": (
@@ -115,6 +115,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "option.as": ("Who supervises: that one's telephone rings.", "Кто наблюдает: звонит его телефон."),
     "option.stay": ("Stay for the next conversations too.", "Остаться и на следующие разговоры."),
     "option.customer": ("Be heard by the customer alone.", "Пусть слышит только клиент."),
+    "option.in": (
+        "In which of the conversations of EXTENSION [where it talks].",
+        "В каком из разговоров EXTENSION [где он говорит сейчас].",
+    ),
+    "option.park": (
+        "EXTENSION waits with music and gets the conversation back.",
+        "EXTENSION ждёт с музыкой и получит разговор обратно.",
+    ),
     "option.by": ("Who is asked; of a group, everybody who is free.", "Кого просим; из группы — всех свободных."),
     "option.end": ("End the help.", "Закончить помощь."),
     "option.messages": ("Print the whole SIP messages too.", "Печатать и сами SIP-сообщения."),
@@ -219,6 +227,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "телефон {supervisor} подключается к разговору {employee}",
     ),
     "taken_over": ("{supervisor} talks in the place of {employee}", "{supervisor} ведёт разговор вместо {employee}"),
+    "taken_over_parked": (
+        "{supervisor} talks in the place of {employee}, who waits with music",
+        "{supervisor} ведёт разговор вместо {employee}, тот ждёт с музыкой",
+    ),
     "left": ("{supervisor} supervises nobody any more", "{supervisor} больше не наблюдает"),
     "help_asked": ("asked to prompt {employee}: {whom}", "подсказать {employee} просят: {whom}"),
     "help_ended": ("{employee} has no prompter any more", "{employee}: помощь окончена"),

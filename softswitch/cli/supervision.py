@@ -12,40 +12,50 @@ __all__ = ["barge", "leave", "listen", "mask", "prompt", "takeover", "unmask", "
 _EMPLOYEE = click.argument("employee", metavar="EXTENSION")
 _AS = click.option("--as", "supervisor", cls=Explained, key="option.as", required=True, metavar="EXTENSION")
 _FOLLOW = click.option("--follow", cls=Explained, key="option.stay", is_flag=True)
+_IN = click.option(
+    "--in", "conversation", cls=Explained, key="option.in", metavar="ID", shell_complete=conversation_ids
+)
 
 
 @command
 @_EMPLOYEE
 @_AS
 @_FOLLOW
-def listen(terminal: Terminal, employee: str, supervisor: str, follow: bool) -> None:
-    _supervise(terminal, employee, supervisor, "listen", follow=follow)
+@_IN
+def listen(terminal: Terminal, employee: str, supervisor: str, follow: bool, conversation: str | None) -> None:
+    _supervise(terminal, employee, supervisor, "listen", follow=follow, conversation=conversation)
 
 
 @command
 @_EMPLOYEE
 @_AS
 @_FOLLOW
+@_IN
 @click.option("--customer", cls=Explained, key="option.customer", is_flag=True)
-def whisper(terminal: Terminal, employee: str, supervisor: str, follow: bool, customer: bool) -> None:
-    _supervise(terminal, employee, supervisor, "whisper to customer" if customer else "whisper", follow=follow)
+def whisper(
+    terminal: Terminal, employee: str, supervisor: str, follow: bool, conversation: str | None, customer: bool
+) -> None:
+    mode = "whisper to customer" if customer else "whisper"
+    _supervise(terminal, employee, supervisor, mode, follow=follow, conversation=conversation)
 
 
 @command
 @_EMPLOYEE
 @_AS
 @_FOLLOW
-def barge(terminal: Terminal, employee: str, supervisor: str, follow: bool) -> None:
-    _supervise(terminal, employee, supervisor, "barge", follow=follow)
+@_IN
+def barge(terminal: Terminal, employee: str, supervisor: str, follow: bool, conversation: str | None) -> None:
+    _supervise(terminal, employee, supervisor, "barge", follow=follow, conversation=conversation)
 
 
 @command
 @_EMPLOYEE
 @_AS
-def takeover(terminal: Terminal, employee: str, supervisor: str) -> None:
+@click.option("--park", cls=Explained, key="option.park", is_flag=True)
+def takeover(terminal: Terminal, employee: str, supervisor: str, park: bool) -> None:
     with client_of(terminal) as (client, _):
-        client.call("take_over", employee=employee, supervisor=supervisor)
-    _done(terminal, "taken_over", employee=employee, supervisor=supervisor)
+        client.call("take_over", employee=employee, supervisor=supervisor, park=park)
+    _done(terminal, "taken_over_parked" if park else "taken_over", employee=employee, supervisor=supervisor)
 
 
 @command
@@ -87,9 +97,12 @@ def unmask(terminal: Terminal, conversation: str) -> None:
     _done(terminal, "unmasked", conversation=conversation)
 
 
-def _supervise(terminal: Terminal, employee: str, supervisor: str, mode: str, *, follow: bool) -> None:
+def _supervise(
+    terminal: Terminal, employee: str, supervisor: str, mode: str, *, follow: bool, conversation: str | None
+) -> None:
+    where = {} if conversation is None else {"conversation": conversation}
     with client_of(terminal) as (client, _):
-        client.call("supervise", employee=employee, supervisor=supervisor, mode=mode, follow=follow)
+        client.call("supervise", employee=employee, supervisor=supervisor, mode=mode, follow=follow, **where)
     _done(terminal, "supervising", employee=employee, supervisor=supervisor)
 
 

@@ -98,7 +98,14 @@ class Builder:
         table = self._tables.codes
         if table is None:
             return Codes()
-        return Codes(listen=table.listen, whisper=table.whisper, barge=table.barge, help=table.help, mask=table.mask)
+        return Codes(
+            listen=table.listen,
+            whisper=table.whisper,
+            barge=table.barge,
+            help=table.help,
+            mask=table.mask,
+            back=table.back,
+        )
 
     def _switch(self) -> SwitchOptions | None:
         table = self._tables.switch

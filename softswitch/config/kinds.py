@@ -297,6 +297,10 @@ def _code(value: str) -> str | Wrong:
     return value if not value or re.fullmatch(r"[*#][0-9*#]{1,7}", value) else Wrong("not_a", {"noun": "code"})
 
 
+def _key(value: str) -> str | Wrong:
+    return value if re.fullmatch(r"[0-9*#]?", value) else Wrong("not_a", {"noun": "key"})
+
+
 def _keys(value: Any) -> Mapping[str, str]:
     """Accept { 4 = "listen", … }: what each key does."""
     if not isinstance(value, dict):
@@ -436,6 +440,7 @@ DigitsWord = Annotated[
 What = Annotated[Literal["all", "none"], parsed(choice("what", "all", "none")), Noun("what")]
 RoleWord = Annotated[Role, parsed(_role), Noun("role")]
 Code = Annotated[str, parsed(_code), Noun("code")]
+Key = Annotated[str, parsed(_key), Noun("key")]
 Keys = Annotated[Mapping[str, str], PlainValidator(_keys), Noun("keys")]
 NumberPattern = Annotated[str, parsed(_pattern), Noun("pattern")]
 E164 = Annotated[str, parsed(_e164), Noun("e164")]

@@ -178,11 +178,16 @@ class CodesTable(Table):
         "*45",
         description="During a conversation, on a second line: record nothing more of it, until dialled again.",
     )
+    back: kinds.Key = Field(
+        "*",
+        description="Key by which an employee who waits while a head talks in his place joins them.",
+    )
     keys: kinds.Keys | None = Field(
         None,
         description='Keys of whoever supervises: 0 "aside" (the customer waits with music, or comes back), '
-        '3 "whisper to customer", 4 "listen", 5 "whisper", 6 "barge", 7 "take over", 8 "quieter", 9 "louder" and '
-        '# "next" (conversation) unless you write others.',
+        '1 "park" (take over while the employee waits with music, or give back), 3 "whisper to customer", '
+        '4 "listen", 5 "whisper", 6 "barge", 7 "take over", 8 "quieter", 9 "louder" and # "next" (conversation) '
+        "unless you write others.",
     )
 
 

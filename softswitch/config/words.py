@@ -239,6 +239,7 @@ NOUNS: dict[str, tuple[str, str, str]] = {
     "disclosure": ("who is told", "кому сообщать", '"none", "employee", "customer" or "both"'),
     "digits": ("a way to send digits", "способ передачи цифр", '"auto", "info" or "sound"'),
     "code": ("a feature code", "код услуги", '"*41", or "" for none'),
+    "key": ("a key of a telephone", "клавиша телефона", '"*", or "" for none'),
     "keys": ("a table of keys", "таблица клавиш", '{ 4 = "listen", 5 = "whisper" }'),
     "key_word": ("what a key does", "действие клавиши", '"listen", "whisper" or "barge"'),
     "extension": ("an extension", "внутренний номер", "2 to 8 digits"),

@@ -18,6 +18,7 @@ class Codes:
 
     ``help`` stands before the extension of the colleague who is asked; alone, it ends the help.
     ``mask`` stands alone: it keeps one's own conversation out of the recording, or lets it in again.
+    ``back`` is the key that lets a parked employee talk again.
     """
 
     listen: str = "*41"
@@ -25,6 +26,7 @@ class Codes:
     barge: str = "*43"
     help: str = "*44"
     mask: str = "*45"
+    back: str = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Feature:
 KEYS: Mapping[str, str] = MappingProxyType(
     {
         "0": "aside",
+        "1": "park",
         "3": "whisper to customer",
         "4": "listen",
         "5": "whisper",

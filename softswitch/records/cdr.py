@@ -26,6 +26,7 @@ from softswitch.events import (
     CallRouted,
     ConversationEnded,
     Event,
+    GivenBack,
     LegAnswered,
     LegDialog,
     LegEnded,
@@ -51,7 +52,7 @@ LONGEST = 10 * 365 * 86400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegRecord:
-    """One party's connection. ``hold`` is how long *it* held the others; ``remote`` None while it lives.
+    """One party's connection; ``remote`` None while it lives. ``hold`` is how long *it* held the others or was parked.
 
     Supervisors and prompters stand beside the conversation: their times are nobody else's.
     """
@@ -140,6 +141,7 @@ class _Leg:
         "codec",
         "ended_at",
         "leg",
+        "parked",
         "party",
         "phase",
         "place",
@@ -170,6 +172,7 @@ class _Leg:
         self.codec = self.cause = ""
         self.status = 0
         self.remote: bool | None = None
+        self.parked = False
         self.quality: MediaQuality | None = None
 
     @property
@@ -261,7 +264,7 @@ class ConversationFold:
 
     @property
     def _phases(self) -> list[str]:
-        return [leg.phase for leg in self._legs.values() if not leg.aside]
+        return [leg.phase for leg in self._legs.values() if not leg.aside and not leg.parked]
 
     def apply(self, event: Event) -> None:
         self._pass_time(event)
@@ -292,6 +295,13 @@ class ConversationFold:
                 leg = self._legs.get(event.leg)
                 if leg is not None:
                     leg.role = "called"
+                if event.parked is not None:
+                    self._park(event.parked)
+            case GivenBack():
+                leg = self._legs.get(event.leg)
+                if leg is not None:
+                    leg.role = "supervisor"
+                self._unpark(event.to)
             case LegRinging() | LegAnswered() | LegHeld() | LegResumed() | LegEnded():
                 leg = self._legs.get(event.leg)
                 if leg is not None and leg.phase != "over":
@@ -329,6 +339,18 @@ class ConversationFold:
         if event.leg not in self._legs:
             self._legs[event.leg] = _Leg(event, len(self._legs), self.now)
 
+    def _park(self, name: LegId) -> None:
+        leg = self._legs.get(name)
+        if leg is not None and leg.phase in ("talk", "hold"):
+            leg.parked = True
+            leg.enter("hold", self.now)
+
+    def _unpark(self, name: LegId) -> None:
+        leg = self._legs.get(name)
+        if leg is not None and leg.parked:
+            leg.parked = False
+            leg.enter("talk", self.now)
+
     def _change(self, leg: _Leg, event: LegRinging | LegAnswered | LegHeld | LegResumed | LegEnded) -> None:
         match event:
             case LegRinging():
@@ -346,10 +368,11 @@ class ConversationFold:
                 if leg.phase == "talk":
                     leg.enter("hold", self.now)
             case LegResumed():
-                if leg.phase == "hold":
+                if leg.phase == "hold" and not leg.parked:
                     leg.enter("talk", self.now)
             case LegEnded():
                 leg.enter("over", self.now)
+                leg.parked = False
                 leg.ended_at, leg.cause, leg.status, leg.remote = self.now, event.cause, event.status, event.remote
                 self.dialogs.pop(leg.leg, None)
 

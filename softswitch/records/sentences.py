@@ -158,6 +158,15 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "{supervisor} takes the conversation over from {employee}",
         "{supervisor} ведёт разговор дальше вместо: {employee}",
     ),
+    "TakenOver+parked": (
+        "{supervisor} talks in the place of {employee}, who waits with music",
+        "{supervisor} ведёт разговор вместо: {employee}, тот ждёт с музыкой",
+    ),
+    "GivenBack": (
+        "{supervisor} gives the conversation back to {employee}",
+        "{supervisor} возвращает разговор: {employee}",
+    ),
+    "SupervisionChanged+take over": ("{supervisor} talks with the customer", "{supervisor} говорит с клиентом"),
     "HelpAsked": ("{employee} asks for help: {colleagues}", "{employee} просит подсказать: {colleagues}"),
     "HelpStarted": (
         "{colleague} helps {employee}, the customer does not hear it (came after {waiting})",
@@ -283,6 +292,8 @@ def _cases(line: Line) -> list[str]:
             return [f"{kind}+{data.get('purpose')}", kind]
         case "SupervisionStarted" | "SupervisionChanged":
             return [f"{kind}+{data.get('mode')}", kind]
+        case "TakenOver" if data.get("parked"):
+            return [f"{kind}+parked", kind]
         case "SupervisionRefused" if data.get("action") == "PIN":
             return [f"{kind}+PIN", kind]
         case "LegEnded":

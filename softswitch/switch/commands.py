@@ -29,10 +29,11 @@ from softswitch.api.views import (
     TrunkRow,
 )
 from softswitch.calls.control import Control
-from softswitch.calls.modes import Mode
+from softswitch.calls.modes import BESIDE, Mode
 from softswitch.calls.supervision import Wish
 from softswitch.config.settings import Language
 from softswitch.errors import NoSuch, NotPossible
+from softswitch.ids import ConversationId
 from softswitch.sip.bans import Ban
 from softswitch.sip.events import PutOnWire
 from softswitch.switch.ground import port_pairs
@@ -165,15 +166,19 @@ class SwitchCommands:
     async def token_revoke(self, extension: str, name: str) -> None:
         await self._switch.login.revoke_token(extension, name, CONSOLE)
 
-    async def supervise(self, employee: str, supervisor: str, mode: str, follow: bool) -> None:
-        known = [str(one) for one in Mode if one is not Mode.PROMPT]
-        if mode not in known:
-            raise NotPossible(f"there is no mode {mode!r}, only {', '.join(known)}")
-        wish = Wish(supervisor=supervisor, employee=employee, mode=Mode(mode), via="cli", follow=follow)
+    async def supervise(
+        self, employee: str, supervisor: str, mode: str, follow: bool, conversation: str | None
+    ) -> None:
+        if mode not in BESIDE:
+            raise NotPossible(f"there is no mode {mode!r}, only {', '.join(BESIDE)}")
+        where = None if conversation is None else self._running(conversation)
+        wish = Wish(
+            supervisor=supervisor, employee=employee, mode=Mode(mode), via="cli", follow=follow, conversation=where
+        )
         self._order(lambda control, now: control.supervise(wish, now))
 
-    async def take_over(self, employee: str, supervisor: str) -> None:
-        self._order(lambda control, now: control.take_over(supervisor, employee, now))
+    async def take_over(self, employee: str, supervisor: str, park: bool) -> None:
+        self._order(lambda control, now: control.take_over(supervisor, employee, now, park=park))
 
     async def leave(self, supervisor: str) -> None:
         self._order(lambda control, now: control.stop_supervising(supervisor, now))
@@ -187,6 +192,13 @@ class SwitchCommands:
     async def mask(self, conversation: str, masked: bool) -> None:
         found = await self._switch.records.find(conversation)
         self._switch.mask(found, masked, by=CONSOLE, via="cli")
+
+    def _running(self, beginning: str) -> ConversationId:
+        """Return the one running conversation whose id begins so. Raises NoSuch if there is none or more than one."""
+        found = [call.id for call in self._switch.control.calls if call.id.startswith(beginning)]
+        if len(found) != 1:
+            raise NoSuch("running conversation", beginning)
+        return found[0]
 
     def _order(self, order: Callable[[Control, float], list[PutOnWire]]) -> None:
         switch = self._switch

@@ -239,13 +239,15 @@ class Switchboard:
         if name != "crm":
             raise NoSuch("token", name)
 
-    async def supervise(self, employee: str, supervisor: str, mode: str, follow: bool) -> None:
-        self.asked.append(("supervise", employee, supervisor, mode, follow))
+    async def supervise(
+        self, employee: str, supervisor: str, mode: str, follow: bool, conversation: str | None
+    ) -> None:
+        self.asked.append(("supervise", employee, supervisor, mode, follow, conversation))
         if supervisor == "102":
             raise NotPermitted("employees may do this only with their own conversations")
 
-    async def take_over(self, employee: str, supervisor: str) -> None:
-        self.asked.append(("take_over", employee, supervisor))
+    async def take_over(self, employee: str, supervisor: str, park: bool) -> None:
+        self.asked.append(("take_over", employee, supervisor, park))
 
     async def leave(self, supervisor: str) -> None:
         self.asked.append(("leave", supervisor))

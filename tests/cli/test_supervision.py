@@ -10,11 +10,16 @@ from tests.cli.calling import Office
 @pytest.mark.parametrize(
     ("words", "asked"),
     [
-        (("listen", "101", "--as", "110"), ("supervise", "101", "110", "listen", False)),
-        (("whisper", "101", "--as", "110", "--follow"), ("supervise", "101", "110", "whisper", True)),
-        (("whisper", "101", "--as", "110", "--customer"), ("supervise", "101", "110", "whisper to customer", False)),
-        (("barge", "101", "--as", "110"), ("supervise", "101", "110", "barge", False)),
-        (("takeover", "101", "--as", "110"), ("take_over", "101", "110")),
+        (("listen", "101", "--as", "110"), ("supervise", "101", "110", "listen", False, None)),
+        (("whisper", "101", "--as", "110", "--follow"), ("supervise", "101", "110", "whisper", True, None)),
+        (
+            ("whisper", "101", "--as", "110", "--customer"),
+            ("supervise", "101", "110", "whisper to customer", False, None),
+        ),
+        (("barge", "101", "--as", "110"), ("supervise", "101", "110", "barge", False, None)),
+        (("listen", "101", "--as", "110", "--in", "4rt0"), ("supervise", "101", "110", "listen", False, "4rt0")),
+        (("takeover", "101", "--as", "110"), ("take_over", "101", "110", False)),
+        (("takeover", "101", "--as", "110", "--park"), ("take_over", "101", "110", True)),
         (("leave", "--as", "110"), ("leave", "110")),
         (("prompt", "101", "--by", "105"), ("ask_help", "101", "105")),
         (("prompt", "101", "--by", "group:sales"), ("ask_help", "101", "group:sales")),

@@ -15,6 +15,7 @@ from softswitch.calls.modes import Mode
 from softswitch.calls.supervision import Wish
 from softswitch.directory.people import Group, Person, Role
 from softswitch.errors import SwitchError
+from softswitch.ids import ConversationId
 from tests.sim.office import VirtualOffice, person
 from tests.sim.phone import Phone
 
@@ -58,14 +59,20 @@ class Centre(VirtualOffice):
         self.run(0.5)
 
     def supervise(
-        self, mode: Mode = Mode.LISTEN, *, by: str = "110", whom: str = "101", follow: bool = False
+        self,
+        mode: Mode = Mode.LISTEN,
+        *,
+        by: str = "110",
+        whom: str = "101",
+        follow: bool = False,
+        conversation: ConversationId | None = None,
     ) -> str | None:
         """Ask for it as the command line does; return why it was refused, None if it was not."""
-        wish = Wish(supervisor=by, employee=whom, mode=mode, via="cli", follow=follow)
+        wish = Wish(supervisor=by, employee=whom, mode=mode, via="cli", follow=follow, conversation=conversation)
         return self.attempt(lambda: self._put(self.control.supervise(wish, self.now)))
 
-    def take_over(self, *, by: str = "110", whom: str = "101") -> str | None:
-        return self.attempt(lambda: self._put(self.control.take_over(by, whom, self.now)))
+    def take_over(self, *, by: str = "110", whom: str = "101", park: bool = False) -> str | None:
+        return self.attempt(lambda: self._put(self.control.take_over(by, whom, self.now, park=park)))
 
     def ask_help(self, whom: str, *, employee: str = "101") -> str | None:
         return self.attempt(lambda: self._put(self.control.ask_help(employee, whom, "api", self.now)))

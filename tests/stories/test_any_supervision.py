@@ -22,11 +22,14 @@ modes = st.sampled_from([Mode.LISTEN, Mode.WHISPER, Mode.BARGE, Mode.WHISPER_TO_
 heads = st.sampled_from(["110", "111", "100"])
 steps = st.one_of(
     st.tuples(st.just("supervise"), heads, modes, st.booleans()),
-    st.tuples(st.just("take over"), heads),
+    st.tuples(st.just("take over"), heads, st.booleans(), st.sampled_from(["101", "110"])),
+    st.tuples(st.just("supervise a head"), st.just("100"), modes),
     st.tuples(st.just("ask help"), st.sampled_from(["105", "group:sales"])),
     st.tuples(st.just("end help")),
     st.tuples(st.just("dial"), heads, st.sampled_from(["*41101", "*42101", "*43102", "*44105"])),
-    st.tuples(st.just("key"), heads, st.sampled_from("03456789#")),
+    st.tuples(st.just("key"), heads, st.sampled_from("013456789#")),
+    st.tuples(st.just("asked back"), st.sampled_from(["101", "110", "111", "100"])),
+    st.tuples(st.just("stop"), heads),
     st.tuples(st.just("hang up"), st.sampled_from(["110", "111", "100", "105", "101", "customer"])),
     st.tuples(st.just("hold"), st.sampled_from(["110", "101", "customer"])),
     st.tuples(st.just("resume"), st.sampled_from(["110", "101", "customer"])),
@@ -46,8 +49,14 @@ def test_any_order_of_commands_keeps_the_rows_and_leaves_nothing(story: list[tup
         match step:
             case ("supervise", by, mode, follow):
                 office.supervise(mode, by=by, follow=follow)  # type: ignore[arg-type]
-            case ("take over", by):
-                office.take_over(by=by)  # type: ignore[arg-type]
+            case ("supervise a head", by, mode):
+                office.supervise(mode, by=by, whom="110")  # type: ignore[arg-type]
+            case ("take over", by, park, whom):
+                office.take_over(by=by, park=park, whom=whom)  # type: ignore[arg-type]
+            case ("asked back", who):
+                press_parked(office, str(who))
+            case ("stop", by):
+                office.attempt(lambda by=by: office._put(office.control.stop_supervising(by, office.now)))  # type: ignore[arg-type,misc]
             case ("ask help", whom):
                 office.ask_help(whom)  # type: ignore[arg-type]
             case ("end help",):
@@ -94,6 +103,14 @@ def press(office: Centre, who: str, digit: str) -> None:
         leg = supervision.leg if supervision.wish.supervisor == who else None
         if leg is not None and leg.media is not None and leg.port in office.engine.open_ports:
             office.engine.digit(leg.port, digit)  # type: ignore[union-attr]
+
+
+def press_parked(office: Centre, who: str) -> None:
+    """Press the key that asks for the own place, whether one is parked or not."""
+    for call in office.control.calls:
+        leg = call.leg_of(who)
+        if leg is not None and leg.media is not None and leg.port in office.engine.open_ports:
+            office.engine.digit(leg.port, "*")  # type: ignore[union-attr]
 
 
 def only_whom_the_table_says(office: Centre) -> None:

@@ -190,3 +190,18 @@ def test_it_ends_with_the_conversation():
 def test_only_an_extension_and_its_own_pin_prove_anything(typed: str, who: str):
     people = {one.extension: replace(one, pin=PIN if one.extension == "110" else "") for one in PEOPLE}
     assert proved(typed, people) == who
+
+
+@pytest.mark.parametrize("keys", ["7", "1", "11"], ids=["for good", "for a while", "and back"])
+def test_the_line_of_the_mobile_counts_also_after_taking_over(keys: str):
+    office = Outside(trunk_calls=2)
+    office.converse()
+    office.dial_in()
+    office.type(f"110{PIN}#")
+    office.type("101#")
+    office.type(keys)
+    lines = office.office.plan.trunks["provider"]
+    assert not office.control.free_lines(lines)
+    office.mobile.hang_up()
+    office.run(1)
+    assert office.control.free_lines(lines)

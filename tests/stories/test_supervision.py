@@ -581,3 +581,29 @@ def test_a_key_that_is_not_permitted_is_answered_by_congestion_for_the_superviso
     office.listen_for()
     assert deaf_to(office.boris, 425)
     assert hears(office.boris, CUSTOMER)
+
+
+def test_of_two_conversations_of_an_employee_the_one_that_was_named_is_heard():
+    office = Centre()
+    office.converse()
+    (held,) = office.control.calls
+    office.anna.hold("sendonly")
+    dmitry = office.phone("102", tone=SECOND)
+    second = office.phone("101", host="10.0.3.1", tone=EMPLOYEE)
+    second.call("102")
+    office.run(2)
+    assert dmitry.talking
+    assert office.supervise(Mode.LISTEN, conversation=held.id) is None
+    office.run(1.5)
+    office.anna.resume()
+    office.run(0.5)
+    office.listen_for()
+    assert hears(office.boris, CUSTOMER)
+    assert deaf_to(office.boris, SECOND)
+    (other,) = (call for call in office.control.calls if call is not held)
+    assert office.supervise(Mode.LISTEN, conversation=other.id) is None
+    office.run(1.0)
+    office.listen_for()
+    assert hears(office.boris, SECOND)
+    assert deaf_to(office.boris, CUSTOMER)
+    assert office.supervise(Mode.LISTEN, whom="102", conversation=held.id) == "102 is in another conversation"

@@ -43,15 +43,28 @@ class Supervision(Protocol):
     @property
     def supervisions(self) -> Sequence[SupervisionRow]: ...
 
-    def supervise(self, by: str, mode: Mode, *, person: str, follow: bool) -> SupervisionRow:
-        """Call the supervisor's devices and put him beside ``person``; in "take over" he is there already."""
+    def supervise(
+        self,
+        by: str,
+        mode: Mode,
+        *,
+        person: str,
+        follow: bool,
+        park: bool = False,
+        conversation: ConversationId | None = None,
+    ) -> SupervisionRow:
+        """Call the supervisor's devices and put him beside ``person``; in "take over" he is there already.
+
+        ``conversation``: in which of that one's, None where he talks now. ``park``: whom he takes over from waits with
+        music, and any other mode gives the conversation back.
+        """
         ...
 
-    def change(self, supervision: str, mode: Mode) -> SupervisionRow: ...
+    def change(self, supervision: str, mode: Mode, *, park: bool = False) -> SupervisionRow: ...
 
     def end(self, supervision: str) -> None: ...
 
-    def invite_prompter(self, person: str, to: str) -> SupervisionRow:
+    def invite_prompter(self, person: str, to: str, conversation: ConversationId | None = None) -> SupervisionRow:
         """Call ``to``, "person:105" or "group:support", to prompt ``person``."""
         ...
 

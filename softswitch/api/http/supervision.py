@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
@@ -37,11 +38,16 @@ GONE: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such 
 
 
 class SuperviseWish(Wish):
-    """``person``: beside whom, if more than one could be meant. ``follow``: go with him to his next conversations."""
+    """``person``: beside whom, if more than one could be meant. ``follow``: go with him to his next conversations.
+
+    ``park``, in mode "take over": he is not released but waits with music; any other mode gives him the
+    conversation back.
+    """
 
     mode: Mode = "listen"
     person: Annotated[str, Field(pattern=r"^[0-9]{2,8}$")] | None = None
     follow: bool = False
+    park: bool = False
 
 
 class PersonWish(Wish):
@@ -52,7 +58,10 @@ class PersonWish(Wish):
 
 
 class ModeWish(Wish):
+    """``park`` as at the beginning of a supervision."""
+
     mode: Mode
+    park: bool = False
 
 
 class PrompterWish(Wish):
@@ -87,7 +96,14 @@ async def supervise(
     if cdr.ended_at is not None:
         raise NotPossible("the conversation is over")
     person = _beside_whom(access, cdr, wish.person)
-    return _supervising(access).supervise(access.person.extension, wish.mode, person=person, follow=wish.follow)
+    return _supervising(access).supervise(
+        access.person.extension,
+        wish.mode,
+        person=person,
+        follow=wish.follow,
+        park=wish.park,
+        conversation=cdr.conversation,
+    )
 
 
 @routes.post(
@@ -114,7 +130,7 @@ async def change(
     """Change the mode of one's own supervision, within 300 ms and without a new call."""
     row = _own(access, supervision)
     access.require(await _subject(access, row), action=ACTIONS[wish.mode])
-    return _supervising(access).change(supervision, wish.mode)
+    return _supervising(access).change(supervision, wish.mode, park=wish.park)
 
 
 @routes.delete(
@@ -140,7 +156,7 @@ async def invite_prompter(
         raise NotPossible("the conversation is over")
     me = access.person.extension
     employee = me if me in subject.talkers else _beside_whom(access, cdr, None)
-    return _supervising(access).invite_prompter(employee, wish.to)
+    return _supervising(access).invite_prompter(employee, wish.to, cdr.conversation)
 
 
 def _supervising(access: Access) -> Supervision:
@@ -166,7 +182,9 @@ def _own(access: Access, supervision: str) -> SupervisionRow:
 async def _subject(access: Access, row: SupervisionRow) -> Subject:
     if row["conversation"] is None:
         return Subject.of(row["person"])
-    return subject_of(await found(access, row["conversation"]))
+    subject = subject_of(await found(access, row["conversation"]))
+    # Who talks in the place of somebody who waits for it has not made the conversation his own.
+    return replace(subject, talkers=subject.talkers - {row["by"]}) if row["mode"] == "take over" else subject
 
 
 def _heads(access: Access, person: str) -> bool:

@@ -66,20 +66,29 @@ class Supervisors:
     def supervisions(self) -> list[SupervisionRow]:
         return list(self._rows.values())
 
-    def supervise(self, by: str, mode: Mode, *, person: str, follow: bool) -> SupervisionRow:
-        conversation = self._office.talking(person)
+    def supervise(
+        self,
+        by: str,
+        mode: Mode,
+        *,
+        person: str,
+        follow: bool,
+        park: bool = False,
+        conversation: str | None = None,
+    ) -> SupervisionRow:
+        conversation = conversation or self._office.talking(person)
         if conversation is None and not follow:
             raise NotPossible(f"{person} is in no conversation")
         return self._add(by, mode, person, conversation, follow)
 
-    def change(self, supervision: str, mode: Mode) -> SupervisionRow:
+    def change(self, supervision: str, mode: Mode, *, park: bool = False) -> SupervisionRow:
         self._rows[supervision]["mode"] = mode
         return self._rows[supervision]
 
     def end(self, supervision: str) -> None:
         del self._rows[supervision]
 
-    def invite_prompter(self, person: str, to: str) -> SupervisionRow:
+    def invite_prompter(self, person: str, to: str, conversation: str | None = None) -> SupervisionRow:
         return self._add("", "prompt", person, self._office.talking(person), False)
 
     def _add(

@@ -122,3 +122,8 @@ async def test_a_switch_that_cannot_supervise_says_so(here: Office):
     answer = await client.post(f"{RUNNING}/supervision", json={})
     assert (answer.status_code, answer.json()["detail"]) == (409, "this switch cannot supervise")
     assert (await client.get("/api/v1/supervisions")).json() == []
+
+
+async def test_the_conversation_that_is_named_is_the_one(here: Office):
+    row = await listen(here, person="101")
+    assert (row["person"], row["conversation"]) == ("101", "running")
