@@ -1,11 +1,11 @@
-# make setup | run | test | lint | bench | docs
+# make setup | run | test | matrix | lint | bench | docs
 # The second run of any of them starts its real work at once: .venv/.ready and .venv/.built tell what is done.
 PYTHON ?= python3
 BIN    := .venv/bin
 CONFIG ?= softswitch.toml
 EXT    := $(wildcard ext/*.pyx ext/*.pxd ext/*.h ext/*.c)
 
-.PHONY: setup run test lint bench docs clean
+.PHONY: setup run test matrix lint bench docs clean
 
 setup: .venv/.ready .venv/.built
 
@@ -26,6 +26,9 @@ run: setup
 
 test: setup
 	@$(BIN)/pytest
+
+matrix: setup
+	@SOFTSWITCH_MATRIX=full $(BIN)/pytest --timeout 300 tests/stories/test_tone_matrix.py
 
 lint: setup
 	@$(BIN)/ruff check .

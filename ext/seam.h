@@ -76,10 +76,20 @@ static inline int seam_ready(const port *p, const port *from) {
     return o->end == o->start && (o->gap == 0 || o->quiet) && seam_whole(&o->packets);
 }
 
+/* The number of the first packet to pass through. Events and noise since the last sound had numbers too, and went out under
+ * ours: a gap would look like a loss. */
+static inline uint16_t seam_next(const port *from) {
+    const packets *s = &from->playout.packets;
+    const packet *first = NULL;
+    for (int i = 0; i < PACKETS && s->held; i++)
+        if (s->slots[i].kind == PACKET_AUDIO && (!first || s->slots[i].timestamp < first->timestamp)) first = &s->slots[i];
+    return first ? first->sequence : (uint16_t)(from->sequence.highest + 1);
+}
+
 /* From now on packets of `from` are passed through: number them on from what was sent, and send what waits. */
 static inline void seam_bind(core *c, port *p, port *from, int64_t now) {
     const playout *o = &from->playout;
-    uint16_t next = (uint16_t)(o->last_sequence + 1);
+    uint16_t next = seam_next(from);
     p->relay_from = (uint32_t)(from - c->ports);
     p->relay_generation = from->source.generation;
     p->relay_epoch = from->epoch;

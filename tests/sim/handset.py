@@ -21,6 +21,9 @@ RTPMAP = {"PCMU": "PCMU/8000", "PCMA": "PCMA/8000", "G722": "G722/8000", "G729":
 LOW, HIGH = (697.0, 770.0, 852.0, 941.0), (1209.0, 1336.0, 1477.0, 1633.0)
 FMTP = {"G729": "annexb=no", "opus": "useinbandfec=1;stereo=0"}
 
+RTCP = range(192, 224)
+"""Packet types of RTCP, in the second octet (RFC 5761 section 4)."""
+
 
 class Handset:
     """Keeps what is agreed, says its tone and collects what it hears; ``Phone`` sets the plain attributes."""
@@ -35,6 +38,7 @@ class Handset:
     heard: list[np.ndarray]
     digits_heard: list[str]
     wire: list[tuple[int, int, int]]
+    packets: list[bytes]
     obeys: bool
     event_clock: int
     events: bool
@@ -164,6 +168,9 @@ class Handset:
         if len(data) < 12:
             return
         _, second, seq, timestamp, ssrc = struct.unpack("!BBHII", data[:12])
+        if second in RTCP:
+            return
+        self.packets.append(data)
         payload_type = second & 0x7F
         if payload_type in (101, self._events):
             code, end, _ = struct.unpack("!BBH", data[12:16])

@@ -162,6 +162,7 @@ class SoundEngine(VirtualEngine):
     def __init__(self, ids: Ids, host: str) -> None:
         super().__init__(ids=ids)
         self.open_ports: dict[PortId, MediaSession | None] = {}
+        self.recordings: list[RecordingId] = []
         self._host = host
         self._by_number: dict[int, PortId] = {}
 
@@ -186,4 +187,5 @@ class SoundEngine(VirtualEngine):
     def record(self, room: RoomId, tracks: Mapping[Track, Sequence[SourceId]], path: Path) -> RecordingId:
         if path.parent.parent.exists():
             path.parent.mkdir(exist_ok=True)
-        return super().record(room, tracks, path)
+        self.recordings.append(super().record(room, tracks, path))
+        return self.recordings[-1]

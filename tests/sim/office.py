@@ -57,6 +57,8 @@ class VirtualOffice:
 
     domain = DOMAIN
     sip_address: Address = SWITCH
+    glance = 0.005
+    """Seconds from one look at the media core to the next while somebody talks; it ticks each millisecond."""
 
     def __init__(
         self,
@@ -205,8 +207,7 @@ class VirtualOffice:
         return self.engine.next if isinstance(self.engine, SilentEngine) else self._media_next()
 
     def _media_next(self) -> float | None:
-        # The core ticks each millisecond; looking at it each 5 ms while phones talk is fine enough for stories.
-        return self.now + 0.005 if any(p.dialog for p in self.phones.values()) or self.control.calls else None
+        return self.now + self.glance if any(p.dialog for p in self.phones.values()) or self.control.calls else None
 
     def _step(self, at: float) -> None:
         self.clock.advance_to(at)

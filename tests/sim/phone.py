@@ -77,6 +77,7 @@ class Phone(Handset):
     heard: list[np.ndarray] = field(default_factory=list)
     digits_heard: list[str] = field(default_factory=list)
     wire: list[tuple[int, int, int]] = field(default_factory=list)
+    packets: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.sip: Address = (self.host, 5060)
