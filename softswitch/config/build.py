@@ -123,6 +123,7 @@ class Builder:
             data=data,
             database=self._database(table.database, data),
             music=music,
+            music_play=table.music_play,
             country=table.country,
         )
 

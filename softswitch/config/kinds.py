@@ -437,6 +437,11 @@ DisclosureWord = Annotated[
 DigitsWord = Annotated[
     Literal["auto", "info", "sound"], parsed(choice("digits", "auto", "info", "sound")), Noun("digits")
 ]
+MusicWord = Annotated[
+    Literal["order", "shuffle", "together"],
+    parsed(choice("music_play", "order", "shuffle", "together")),
+    Noun("music_play"),
+]
 What = Annotated[Literal["all", "none"], parsed(choice("what", "all", "none")), Noun("what")]
 RoleWord = Annotated[Role, parsed(_role), Noun("role")]
 Code = Annotated[str, parsed(_code), Noun("code")]

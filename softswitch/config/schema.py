@@ -72,7 +72,13 @@ class SwitchTable(Table):
     )
     music: kinds.FilePath | None = Field(
         None,
-        description="Sound file, or a folder of them, for who is held; without it a quiet melody of our own.",
+        description="Sound file, a folder of them or a playlist (.m3u) for who is held; without it a quiet melody of "
+        "our own.",
+    )
+    music_play: kinds.MusicWord = Field(
+        "order",
+        description='"order": each held party hears it from the beginning, and goes on where he left off. "shuffle": '
+        'in another order, each from another piece. "together": all hear the same moment of it, as from a radio.',
     )
 
 

@@ -51,7 +51,8 @@ class Listener:
 class SwitchOptions:
     """``database`` is SQLite's file or a PostgreSQL URL, as ``store.Database`` takes it; ``data`` a folder.
 
-    ``music`` is what a held party hears, None for the built-in melody. ``country`` is an ISO 3166-1 code.
+    ``music`` is what a held party hears, None for the built-in melody; ``music_play`` how (``File``).
+    ``country`` is an ISO 3166-1 code.
     """
 
     name: str
@@ -61,6 +62,7 @@ class SwitchOptions:
     data: Path
     database: Path | str = field(repr=False)
     music: Path | None = None
+    music_play: Literal["order", "shuffle", "together"] = "order"
     country: str = ""
 
 

@@ -237,6 +237,7 @@ NOUNS: dict[str, tuple[str, str, str]] = {
     "codec": ("a codec of this version", "кодек этой версии", '"PCMA" or "PCMU"'),
     "what": ("what to record", "что записывать", '"all" or "none"'),
     "disclosure": ("who is told", "кому сообщать", '"none", "employee", "customer" or "both"'),
+    "music_play": ("a way to play music", "порядок музыки", '"order", "shuffle" or "together"'),
     "digits": ("a way to send digits", "способ передачи цифр", '"auto", "info" or "sound"'),
     "code": ("a feature code", "код услуги", '"*41", or "" for none'),
     "key": ("a key of a telephone", "клавиша телефона", '"*", or "" for none'),

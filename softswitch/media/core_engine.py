@@ -118,7 +118,8 @@ class CoreEngine:
         self._rooms: dict[int, Room] = {}
         self._room_of: dict[int, Room] = {}
         self._next_room = 1
-        self._sounds: dict[int, bytes] = {}
+        self._sounds: dict[int, tuple[bytes, int]] = {}
+        self._began: dict[Path, float] = {}
         self._spoken: dict[int, tuple[Codec, str, OpusSettings | None]] = {}
         """What each port's coder was made for."""
         self._quality: dict[int, Quality] = {}
@@ -273,22 +274,38 @@ class CoreEngine:
                 )
                 repeats = source.repeat if source.cadence and source.repeat is not None else 0
             case File():
-                pcm, repeats, hertz = sounds.load(source.path), 0 if source.loop else 1, sounds.RATE
-                at = round(max(0.0, source.start) * hertz) % (len(pcm) // 2)
+                sound = sounds.load(source.path, shuffled=source.play == "shuffle")
+                pcm, hertz, repeats = sound.samples, sound.rate, 0 if source.loop else 1
+                at = self._begins(source, sound) % (len(pcm) // 2)
         handle = found.shard.players.take()
         if handle is None:
             raise NotPossible("the media core has no player left")
         # The core reads these bytes until it says that the player has ended.
-        self._sounds[handle] = pcm
+        self._sounds[handle] = pcm, hertz
         found.players.add(handle)
         self._room_of[handle] = found
         found.shard.core.play(handle, found.slot, pcm, repeats, hertz, at)
         return SourceId(handle)
 
+    def _begins(self, source: File, sound: sounds.Sound) -> int:
+        """The sample at which a player of this file begins."""
+        match source.play:
+            case "together":
+                now = self._time()
+                return round((now - self._began.setdefault(source.path, now)) * sound.rate)
+            case "shuffle" if not source.start:
+                return sound.starts[self._ids.below(len(sound.starts))]
+            case _:
+                return round(max(0.0, source.start) * sound.rate)
+
+    def _time(self) -> float:
+        """Seconds by the clock of the media threads."""
+        raise NotImplementedError
+
     def position(self, source: SourceId) -> float:
         room = self._room_of.get(source)
         at = None if room is None else room.shard.core.position(source)
-        return (at or 0) / sounds.RATE
+        return (at or 0) / self._sounds[source][1] if source in self._sounds else 0.0
 
     def stop(self, source: SourceId) -> None:
         room = self._room_of.get(source)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import NewType, Protocol
+from typing import Literal, NewType, Protocol
 
 __all__ = [
     "MOST_TAPPED",
@@ -170,15 +170,17 @@ class Tone:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A sound file, or a folder whose sound files are played by name, one after another.
+    """A sound file, or a folder or playlist whose sound files are played one after another.
 
-    It is decoded once to 8 kHz mono and shared by all who play it. ``start``, in seconds, is where to begin;
-    a loop comes round to its very beginning.
+    It is decoded once, in mono, and shared by all who play it. ``start``, in seconds, is where to begin; a loop
+    comes round to its very beginning. ``play`` "shuffle": the pieces are in another order, and without a ``start``
+    one of them at random is the first. "together": all who hear it hear the same moment of it, as from a radio.
     """
 
     path: Path
     loop: bool = False
     start: float = 0.0
+    play: Literal["order", "shuffle", "together"] = "order"
 
 
 @dataclass(frozen=True, slots=True)

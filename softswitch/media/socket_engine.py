@@ -74,6 +74,9 @@ class SocketEngine(CoreEngine):
             thread.start()
             self._threads.append(thread)
 
+    def _time(self) -> float:
+        return time.monotonic()
+
     def open_port(self, room: RoomId, local_host: str) -> OpenPort:
         found = self._room(room)
         pair = self._pool.open(local_host)

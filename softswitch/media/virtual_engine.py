@@ -57,6 +57,10 @@ class VirtualEngine(CoreEngine):
         self._by_index: dict[int, int] = {}
         self._recordings: dict[int, _Recording] = {}
         self._ended: list[MediaEvent] = []
+        self._now = 0.0
+
+    def _time(self) -> float:
+        return self._now
 
     def open_port(self, room: RoomId, local_host: str) -> OpenPort:
         found = self._room(room)
@@ -76,6 +80,7 @@ class VirtualEngine(CoreEngine):
     def step(self, now: float) -> list[tuple[PortId, Address, Address, bytes]]:
         """Run all milliseconds up to ``now``; return the datagrams to send as (port, local, remote, data)."""
         sent = []
+        self._now = now
         for index, channel, remote, data in self._core.run(nanoseconds(now)):
             handle = self._by_index[index]
             host, number = self._local[handle]

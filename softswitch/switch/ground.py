@@ -143,10 +143,10 @@ def default_music(data: Path) -> Path:
     return path
 
 
-def preload(path: Path) -> str | None:
-    """Decode a sound now; return what is wrong with it, None when nothing is."""
+def preload(path: Path, *, shuffled: bool) -> str | None:
+    """Decode a sound now as it will be played; return what is wrong with it, None when nothing is."""
     try:
-        sounds.load(path)
+        sounds.load(path, shuffled=shuffled)
     except NotPossible as error:
         return str(error)
     return None

@@ -385,8 +385,9 @@ class Switch:
 
     async def _load_music(self) -> None:
         """Decode what people on hold hear now, lest the first of them holds up the loop."""
+        shuffled = self.settings.switch.music_play == "shuffle"
         for path in (self._music, self.settings.switch.music):
-            problem = None if path is None else await asyncio.to_thread(preload, path)
+            problem = None if path is None else await asyncio.to_thread(preload, path, shuffled=shuffled)
             self._alarm("music", problem)
 
     def _prepare_sip(self) -> None:
@@ -457,7 +458,7 @@ class Switch:
             whisper_track=settings.recording.whisper_track,
             record_all=settings.recording.what == "all",
             media_timeout=settings.rtp.timeout,
-            music=File(settings.switch.music or self._music, loop=True),
+            music=File(settings.switch.music or self._music, loop=True, play=settings.switch.music_play),
             tones=tones_of(settings.switch.country),
             language=settings.switch.language,
             codes=settings.codes,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from softswitch.errors import NoSuch, NotPossible
-from softswitch.media.engine import File, PlayEnded, RoomId, Tone
+from softswitch.media.engine import Codec, File, PlayEnded, RoomId, Tone
 from tests.media.virtual_room import Room, gaps, level, sine
 
 
@@ -176,3 +176,61 @@ def test_players_are_given_back_when_they_end() -> None:
         room.engine.stop(tone)
         room.run(0.002)
     room.run(0.1)
+
+
+def wide(path: Path, seconds: float, frequency: float) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(44_100)
+        samples = 8192 * np.sin(2 * np.pi * frequency * np.arange(round(seconds * 44_100)) / 44_100)
+        file.writeframes(samples.astype("<i2").tobytes())
+    return path
+
+
+def test_wide_band_music_is_heard_wide_by_whom_it_can_reach_so_and_folds_back_for_nobody(tmp_path: Path) -> None:
+    room = Room()
+    narrow, broad = room.phone(), room.phone()
+    broad.silent = True
+    room.renegotiate(broad, codec=Codec.L16_16, payload_type=113)
+    player = room.engine.play(room.room, File(wide(tmp_path / "high.wav", 1.5, 6000.0), loop=True))
+    for phone in (narrow, broad):
+        room.engine.hear(phone.port, {player: 1.0})
+    room.run(1.0)
+    heard = np.concatenate([np.frombuffer(packet.payload, ">i2") for packet in broad.audio]).astype(float)[-8000:]
+    wave_ = np.exp(-2j * np.pi * 6000 * np.arange(8000) / 16_000)
+    assert 2 * abs(np.mean(heard * wave_)) == pytest.approx(8192, rel=0.05)
+    assert np.abs(narrow.heard(0.5)).max() < 100  # 6 kHz would alias to 2 kHz
+    assert room.engine.position(player) == pytest.approx(1.0 - 0.01, abs=0.03)
+
+
+def test_shuffled_music_begins_with_another_piece_for_each(tmp_path: Path) -> None:
+    for number in range(6):
+        sound(tmp_path / f"{number}.wav", 0.2)
+    room = Room()
+    played = [room.engine.play(room.room, File(tmp_path, loop=True, play="shuffle")) for _ in range(12)]
+    room.run(0.02)
+    begun = {round(room.engine.position(one) / 0.2) for one in played}
+    assert len(begun) > 2
+    assert begun <= set(range(6))
+    again = room.engine.play(room.room, File(tmp_path, loop=True, play="shuffle", start=0.5))
+    room.run(0.02)
+    assert room.engine.position(again) == pytest.approx(0.51, abs=0.02)
+
+
+def test_music_that_is_heard_together_is_at_one_place_for_whoever_comes_when(tmp_path: Path) -> None:
+    music = File(sound(tmp_path / "a.wav", 3.0), loop=True, play="together")
+    room = Room()
+    room.run(0.02)
+    first = room.engine.play(room.room, music)
+    room.run(0.7)
+    room.engine.stop(first)
+    room.run(0.5)
+    second = room.engine.play(room.room, music)
+    room.run(0.3)
+    assert room.engine.position(second) == pytest.approx(1.5, abs=0.03)
+    room.run(2.0)
+    third = room.engine.play(room.room, music)
+    room.run(0.1)
+    assert room.engine.position(second) == pytest.approx(room.engine.position(third), abs=0.021)
+    assert room.engine.position(third) == pytest.approx(0.6, abs=0.03)

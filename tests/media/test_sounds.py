@@ -40,14 +40,18 @@ def encode(
     return path
 
 
+def rate_of(path: Path) -> int:
+    return sounds.load(path).rate
+
+
 def pcm(path: Path) -> NDArray[np.float64]:
-    return np.frombuffer(sounds.load(path), "<i2").astype(np.float64)
+    return np.frombuffer(sounds.load(path).samples, "<i2").astype(np.float64)
 
 
-def amplitude(samples: NDArray[np.float64], tone: float) -> float:
+def amplitude(samples: NDArray[np.float64], tone: float, rate: int = sounds.RATE) -> float:
     """The amplitude of one frequency, over the middle of the sound."""
     middle = samples[len(samples) // 8 : -len(samples) // 8]
-    wave = np.exp(-2j * np.pi * tone * np.arange(len(middle)) / sounds.RATE)
+    wave = np.exp(-2j * np.pi * tone * np.arange(len(middle)) / rate)
     return float(2 * abs(np.mean(middle * wave)))
 
 
@@ -73,11 +77,13 @@ def test_samples_in_the_cores_form_pass_unchanged(tmp_path: Path) -> None:
     ],
 )
 def test_a_tone_survives_every_usual_format(tmp_path: Path, name: str, codec: str, rate: int) -> None:
-    samples = pcm(encode(tmp_path / name, codec=codec, rate=rate))
+    path = encode(tmp_path / name, codec=codec, rate=rate)
+    samples, decoded = pcm(path), rate_of(path)
+    assert decoded == (8_000 if rate == 8_000 else 16_000)
     # Lossy codecs add silence at the ends: up to 100 ms.
-    assert 7990 <= len(samples) <= 8800
-    assert amplitude(samples, 440.0) == pytest.approx(8192, rel=0.06)
-    assert amplitude(samples, 1000.0) < 82  # -40 dB
+    assert 0.999 <= len(samples) / decoded <= 1.1
+    assert amplitude(samples, 440.0, decoded) == pytest.approx(8192, rel=0.06)
+    assert amplitude(samples, 1000.0, decoded) < 82  # -40 dB
 
 
 def test_two_channels_are_averaged(tmp_path: Path) -> None:
@@ -87,9 +93,58 @@ def test_two_channels_are_averaged(tmp_path: Path) -> None:
 
 
 def test_what_telephones_cannot_carry_does_not_fold_back(tmp_path: Path) -> None:
-    # 5 kHz would alias to 3 kHz.
-    samples = pcm(encode(tmp_path / "a.wav", rate=16_000, left=5000.0))
-    assert amplitude(samples, 3000.0) < 82  # -40 dB
+    # 11 kHz would alias to 5 kHz.
+    samples = pcm(encode(tmp_path / "a.wav", rate=48_000, left=11_000.0))
+    assert amplitude(samples, 5000.0, sounds.WIDE) < 82  # -40 dB
+
+
+def test_what_wide_band_telephones_can_carry_is_kept(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.flac", codec="flac", rate=44_100, left=6000.0)
+    assert amplitude(pcm(path), 6000.0, rate_of(path)) == pytest.approx(8192, rel=0.06)
+
+
+def test_a_folder_is_as_wide_as_its_widest_piece(tmp_path: Path) -> None:
+    encode(tmp_path / "a.wav", seconds=0.5)
+    encode(tmp_path / "b.wav", rate=44_100, seconds=0.5)
+    sound = sounds.load(tmp_path)
+    assert sound.rate == 16_000
+    assert sound.starts == (0, 8000)
+
+
+def test_a_playlist_is_played_in_its_order_with_its_repetitions(tmp_path: Path) -> None:
+    for name, seconds in (("a", 0.1), ("b", 0.2)):
+        encode(tmp_path / f"{name}.wav", seconds=seconds)
+    listed = tmp_path / "calm.m3u"
+    listed.write_text("\ufeff#EXTM3U\n#EXTINF:1,The second\nb.wav\r\n\n a.wav \n" + f"{tmp_path / 'b.wav'}\n")
+    assert sounds.load(listed).starts == (0, 1600, 2400)
+    assert sounds.load(listed) is sounds.load(listed)
+    listed.write_text("a.wav\n")
+    assert len(sounds.load(listed).samples) == 2 * 800
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("http://radio.example/live", "http://radio.example/live is no sound file"),
+        ("other.m3u8", "other.m3u8 is no sound file"),
+        ("# nothing", "no sound file in this playlist"),
+        ("none.wav", "none.wav: No such file or directory"),
+    ],
+)
+def test_a_playlist_names_files_and_nothing_else(tmp_path: Path, line: str, why: str) -> None:
+    listed = tmp_path / "a.m3u"
+    listed.write_text(line + "\n")
+    with pytest.raises(NotPossible, match=why):
+        sounds.load(listed)
+
+
+def test_shuffled_pieces_are_the_same_pieces_in_another_order_that_stays(tmp_path: Path) -> None:
+    for number in range(6):
+        encode(tmp_path / f"{number}.wav", seconds=(number + 1) / 10)
+    plain, shuffled = sounds.load(tmp_path), sounds.load(tmp_path, shuffled=True)
+    assert len(plain.samples) == len(shuffled.samples)
+    assert plain.starts != shuffled.starts
+    assert sounds.load(tmp_path, shuffled=True) is shuffled
 
 
 def test_a_file_is_decoded_once(tmp_path: Path) -> None:
@@ -99,10 +154,10 @@ def test_a_file_is_decoded_once(tmp_path: Path) -> None:
 
 def test_a_changed_file_is_decoded_again(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.wav", seconds=0.5)
-    assert len(sounds.load(path)) == 8000
+    assert len(sounds.load(path).samples) == 8000
     encode(path, seconds=1.0)
     os.utime(path, ns=(0, 0))
-    assert len(sounds.load(path)) == 16_000
+    assert len(sounds.load(path).samples) == 16_000
 
 
 @pytest.mark.parametrize(
