@@ -34,7 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAYLOAD = 160, HEADER = 12, LONGEST = 1400, SLOTS = 20, MARK = 12, SENT = 256, MOST_LEGS = 4096 };
+enum { PAYLOAD = 160, HEADER = 12, LONGEST = 1400, SLOTS = 20, MARK = 12, SENT = 256, MOST_LEGS = 4096, MOST_SKIPS = 256 };
 #define SECOND 1000000000LL
 #define TICK 1000000LL
 #define GRACE (SECOND / 2)
@@ -68,6 +68,8 @@ static float *lateness; static size_t late_count, late_room;
 static uint64_t misrouted, unmarked, duplicates, overflowed, send_errors, late_ticks, other;
 static int64_t window_end, grace_end, next_tick; static double window_seconds; static int measuring;
 static struct rusage usage_before;
+static int64_t ticks;                                /* milliseconds served; frame n of leg i is said in 20 n + i % 20 */
+static int64_t skips[MOST_SKIPS][2]; static int skip_count; /* the first of those that were left unsaid, and how many */
 
 static void die(const char *what) { perror(what); exit(1); }
 
@@ -284,6 +286,7 @@ static void begin(double seconds) {
     measuring = 1;
     misrouted = unmarked = duplicates = overflowed = send_errors = late_ticks = other = 0;
     delay_count = late_count = 0;
+    skip_count = 0;
     getrusage(RUSAGE_SELF, &usage_before);
     for (int i = 0; i < count; i++) {
         legs[i].first = legs[i].frame; legs[i].end = UINT32_MAX; legs[i].received = legs[i].gaps = legs[i].packets = legs[i].unsaid = 0;
@@ -337,9 +340,11 @@ static void finish(void) {
     number("own_cores", cpu / (window_seconds + GRACE / 1e9));
     printf("\"expected\": %lu, \"received\": %lu, \"lost\": %ld, \"gaps\": %lu, \"deaf\": %d, \"misrouted\": %lu, "
            "\"unmarked\": %lu, \"duplicates\": %lu, \"other\": %lu, \"overflowed\": %lu, \"send_errors\": %lu, "
-           "\"late_ticks\": %lu, \"mixed\": %d, \"packets\": %lu, \"mixed_gaps\": %lu, \"silent\": %d, \"unsaid\": %lu}\n",
+           "\"late_ticks\": %lu, \"mixed\": %d, \"packets\": %lu, \"mixed_gaps\": %lu, \"silent\": %d, \"unsaid\": %lu, \"skipped\": [",
            expected, received, (long)(expected - received), gaps, deaf, misrouted, unmarked, duplicates, other, overflowed,
            send_errors, late_ticks, mixed, packets, mixed_gaps, silent, unsaid);
+    for (int i = 0; i < skip_count; i++) printf("%s[%ld, %ld]", i ? ", " : "", skips[i][0], skips[i][1]);
+    printf("]}\n");
     fflush(stdout);
     measuring = 0;
 }
@@ -350,6 +355,8 @@ static void obey(char *line) {
         struct leg *leg = &legs[index];
         leg->peer.sin_family = AF_INET;
         inet_pton(AF_INET, ip, &leg->peer.sin_addr);
+        /* Frames of all legs are numbered by one clock, so that a recording tells whether its tracks are aligned. */
+        if (!leg->frame) leg->first = leg->frame = (ticks + ((index - ticks) % SLOTS + SLOTS) % SLOTS) / SLOTS;
         leg->payload_type = type; leg->law = type == 8; leg->partner = partner; leg->hushed = 0;
         leg->peer.sin_port = htons(port);
         if (relay) connect(leg->fd, (struct sockaddr *)&leg->peer, sizeof leg->peer);
@@ -377,7 +384,6 @@ static void commands(void) {
 }
 
 static void tick(void) {
-    static int64_t ticks;
     uint64_t expirations;
     if (read(timer_fd, &expirations, sizeof expirations) != sizeof expirations) return;
     int64_t now = clock_of(CLOCK_MONOTONIC);
@@ -386,6 +392,10 @@ static void tick(void) {
     next_tick += expirations * TICK;
     /* We were kept from running. All that was missed at once would drown the kernel's queue of 1,000 packets, and the
      * loss would be ours: it is left unsaid instead, and time goes on. */
+    if (expirations > SLOTS && skip_count < MOST_SKIPS) {
+        skips[skip_count][0] = ticks;
+        skips[skip_count++][1] = (int64_t)expirations - SLOTS;
+    }
     for (; expirations > SLOTS; expirations--, ticks++)
         for (int i = ticks % SLOTS; i < count; i += SLOTS) if (legs[i].peer.sin_port) skip(&legs[i]);
     for (; expirations; expirations--, ticks++) {

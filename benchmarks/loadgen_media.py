@@ -55,6 +55,8 @@ class Heard:
     silent: int
     unsaid: int
     """Frames that the generator had no time to say; they are not expected."""
+    skipped: Sequence[Sequence[int]] = ()
+    """When that was: (first millisecond, how many) of the generator's clock; leg i says frame n in 20 n + i % 20."""
 
     @property
     def loss(self) -> float:
@@ -68,18 +70,20 @@ class Heard:
         return 100.0 * (due - self.packets) / due if due > 0 else 0.0
 
 
-def compiled() -> Path:
-    """Return the program, built at most once for each version of its source."""
+def compiled(source_file: Path = SOURCE) -> Path:
+    """Return the program of one C file, built at most once for each version of its source."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "softswitch-benchmarks"
-    source = SOURCE.read_bytes()
-    program = cache / f"loadgen_media-{hashlib.sha256(source).hexdigest()[:16]}"
+    source = source_file.read_bytes()
+    program = cache / f"{source_file.stem}-{hashlib.sha256(source).hexdigest()[:16]}"
     if not program.exists():
         compiler = shutil.which("gcc") or shutil.which("cc")
         if compiler is None:
             raise SystemExit("the load generator needs a C compiler (Debian: apt install gcc)")
         cache.mkdir(parents=True, exist_ok=True)
         fresh = program.with_suffix(f".{os.getpid()}")
-        subprocess.run([compiler, "-O2", "-std=gnu11", "-o", str(fresh), str(SOURCE), "-lm"], check=True)
+        subprocess.run(
+            [compiler, "-O2", "-std=gnu11", "-pthread", "-o", str(fresh), str(source_file), "-lm"], check=True
+        )
         fresh.replace(program)
     return program
 

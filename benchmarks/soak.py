@@ -4,6 +4,11 @@
 generator on the other. Each call is recorded in one file after another, about a minute and a half
 each, and each finished file is read back: every frame carries a mark with its number, so that a
 frame that is missing, doubled or not where it belongs is seen.
+
+What the machine did is told apart from what the engine did. A witness on each core wants to wake
+every millisecond above everybody else (``witness.c``); a tick that was late while nobody could run,
+or while the media thread could have run and others did, is the machine's. So are frames that the
+generator was kept from saying, and packets that the kernel counts as thrown away before any socket.
 """
 
 from __future__ import annotations
@@ -15,90 +20,47 @@ import random
 import select
 import tempfile
 import time
-import wave
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.pool import AsyncResult
 from pathlib import Path
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 
-from benchmarks.loadgen_media import Media
-from benchmarks.media_engine import ENGINE_CPU, HOST, LOAD_CPU, percentile
+from benchmarks.loadgen_media import Heard, Media
+from benchmarks.marks import SAMPLES_A_MS, SLOTS, Verdict, judge
+from benchmarks.media_engine import ENGINE_CPU, HOST, LOAD_CPU, native_thread, percentile
+from benchmarks.witness import LEAST_MS, Stall, Witness
 from softswitch.ids import Ids
-from softswitch.media.engine import Codec, MediaSession, OpenPort, PortId, RecordingEnded, RecordingId, RoomId, Track
+from softswitch.media.engine import (
+    Codec,
+    MediaSession,
+    OpenPort,
+    PortId,
+    RecordingEnded,
+    RecordingId,
+    RoomId,
+    SourceId,
+    Track,
+)
 from softswitch.media.ports import PortPool
 from softswitch.media.socket_engine import SocketEngine
 from softswitch.media.writer import Writer
 from softswitch.mixer.roles import Role, rows
 
-FRAME = 160
-MARK = 12
 LATE_MS = 10.0
-MODES = (Role.LISTENER, Role.PROMPTER, Role.BARGER)
-
-
-# ---- reading the recordings back -------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one file holds. ``missing`` and ``doubled`` count frames between the first and the last of each track;
-    ``spread`` is by how many samples the two tracks moved against each other."""
-
-    frames: int
-    missing: int
-    doubled: int
-    spread: int
-
-
-def numbers(track: NDArray[np.int16]) -> dict[int, int]:
-    """Find the marks in a track: the sample at which each frame number begins.
-
-    A mark is 12 samples in 16 levels, eight octaves of two signs: two that never change, three
-    of the leg, five of the number, two of the check (see loadgen_media.c).
-    """
-    value = track.astype(np.int32)
-    octave = np.clip(np.rint(np.log2(np.maximum(np.abs(value), 1) / 200.0)), 0, 7).astype(np.int64)
-    symbol = np.where(value < 0, 8, 0) + octave
-    begins = np.flatnonzero((symbol[: -MARK + 1] == 7) & (symbol[1 : len(symbol) - MARK + 2] == 15))
-    digits = symbol[begins[:, np.newaxis] + np.arange(MARK)]
-    leg = digits[:, 2] << 8 | digits[:, 3] << 4 | digits[:, 4]
-    frame = digits[:, 5] << 16 | digits[:, 6] << 12 | digits[:, 7] << 8 | digits[:, 8] << 4 | digits[:, 9]
-    mixed = (leg * 2654435761 & 0xFFFFFFFF) ^ (frame * 2246822519 & 0xFFFFFFFF)
-    right = (mixed ^ mixed >> 8 ^ mixed >> 16 ^ mixed >> 24) & 255 == (digits[:, 10] << 4 | digits[:, 11])
-    begins, leg, frame = begins[right], leg[right], frame[right]
-    if not begins.size:
-        return {}
-    # One in 256 windows has a right check by chance: those are of another leg, or far from where their number belongs.
-    drift = begins - FRAME * frame
-    true = (leg == np.bincount(leg).argmax()) & (np.abs(drift - np.median(drift)) < 50 * FRAME)
-    found: dict[int, int] = {}
-    for number, at in zip(frame[true].tolist(), begins[true].tolist(), strict=True):
-        found.setdefault(number, at)
-    return found
-
-
-def judge(path: Path) -> Verdict:
-    """Read one stereo file back, and delete it."""
-    with wave.open(str(path)) as file:
-        samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").reshape(-1, 2)
-    path.unlink()
-    tracks = [numbers(np.ascontiguousarray(samples[:, channel])) for channel in (0, 1)]
-    frames = missing = doubled = 0
-    for track in tracks:
-        if not track:
-            missing += len(samples) // FRAME
-            continue
-        frames += len(track)
-        missing += max(track) - min(track) + 1 - len(track)
-        places = np.array([track[number] for number in sorted(track)])
-        doubled += int(np.count_nonzero(np.diff(places) < FRAME))
-    common = sorted(tracks[0].keys() & tracks[1].keys())
-    apart = [tracks[0][number] - tracks[1][number] for number in common]
-    return Verdict(frames, missing, doubled, max(apart) - min(apart) if apart else len(samples))
+LOOK = 0.1
+"""Seconds between two looks at how late ticks were."""
+TELL = 30.0
+ALIGNED_MS = 20.0
+FLAT = 1.02
+"""Resident memory at the end, against that of the first fifth."""
+PORTS = range(20_000, 32_000)
+MODES = (Role.LISTENER, Role.PROMPTER, Role.ADVISER, Role.BARGER)
 
 
 # ---- the calls -------------------------------------------------------------------------------------------------------
@@ -111,33 +73,86 @@ class Call:
     def set_rows(self, engine: SocketEngine) -> None:
         members = {self.ports[0].id: Role.CUSTOMER, self.ports[1].id: Role.AGENT, **self.supervisors}
         for listener, row in rows(members).items():
-            engine.hear(listener, dict(row))
+            engine.hear(listener, {SourceId(source): gain for source, gain in row.items()})
 
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
+    """What came of the recordings. ``wrong_length``: files whose length is not the time between start and stop."""
+
     recordings: int = 0
     errors: int = 0
     frames: int = 0
     missing: int = 0
+    bare: int = 0
     doubled: int = 0
-    worst_spread: int = 0
+    wrong_length: int = 0
+    unaligned: int = 0
+    most_apart_ms: float = 0.0
     joins: int = 0
     modes: int = 0
+    absent: list[tuple[int, int]] = field(default_factory=list)
+
+
+class Lateness:
+    """Ticks that began late, each with what the machine did then."""
+
+    def __init__(self, engine: SocketEngine, witness: Witness) -> None:
+        self._engine, self._witness = engine, witness
+        self._counts = self._late()
+        self._skipped = engine.counters()["slots_skipped"]
+        self._recent: list[Stall] = []
+        self._looked = time.monotonic()
+        self._thread = native_thread("media-0")
+        self._waited = _waited(self._thread)
+        self.late = self.late_excused = self.skipped = self.skipped_excused = 0
+
+    def look(self) -> None:
+        """Count what came since the last look; call every ``LOOK`` seconds."""
+        now = time.monotonic()
+        self._recent = [stall for stall in self._recent + self._witness.look() if stall.began > now - 2.0]
+        counts, skipped = self._late(), self._engine.counters()["slots_skipped"]
+        late, slots = counts - self._counts, skipped - self._skipped
+        self._counts, self._skipped = counts, skipped
+        waited, self._waited = _waited(self._thread) - self._waited, _waited(self._thread)
+        excused = waited > LEAST_MS / 1000 or any(
+            stall.cpu == ENGINE_CPU and stall.began + stall.lasted > self._looked - LOOK and stall.began < now
+            for stall in self._recent
+        )
+        self._looked = now
+        self.late += late
+        self.skipped += slots
+        if excused:
+            self.late_excused += late
+            self.skipped_excused += slots
+
+    def _late(self) -> int:
+        """Ticks whose class of lateness reaches beyond 10 ms: those that were 8.2 ms late and more."""
+        return sum(count for bound, count in self._engine.lateness() if 1000 * bound > LATE_MS)
 
 
 class Soak:
-    def __init__(self, engine: SocketEngine, phones: Media, heads: Media, directory: Path, seed: int) -> None:
+    def __init__(
+        self, engine: SocketEngine, phones: Media, heads: Media, witness: Witness, directory: Path, seed: int
+    ) -> None:
         self.tally = Tally()
+        self.lateness = Lateness(engine, witness)
         self._engine, self._phones, self._heads, self._directory = engine, phones, heads, directory
         self._random = random.Random(seed)
         self._calls: list[Call] = []
         self._recording: dict[RecordingId, Call] = {}
+        self._lasted: dict[RecordingId, float] = {}
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._entries = 0
         self._judges = get_context("spawn").Pool(1, initializer=_aside)
         self._verdicts: list[AsyncResult[Verdict]] = []
         self._over = False
+        self._spread = 90.0
+
+    @property
+    def unread(self) -> int:
+        """Files that are written and not yet read back."""
+        return len(self._verdicts)
 
     def close(self) -> None:
         self._judges.terminate()
@@ -152,20 +167,25 @@ class Soak:
             call.set_rows(self._engine)
             self._calls.append(call)
 
-    def begin(self, supervisors: int) -> None:
+    def begin(self, supervisors: int, seconds: float) -> None:
+        """Let recordings begin spread over a minute and a half, and supervisors come."""
+        self._spread = min(90.0, seconds / 4)
         for call in self._calls:
-            self._later(self._random.uniform(0, 90), lambda call=call: self._record(call))  # type: ignore[misc]
+            self._later(self._random.uniform(0, self._spread), partial(self._record, call))
         for number in range(supervisors):
-            self._later(self._random.uniform(0, 10), lambda number=number: self._join(number))  # type: ignore[misc]
+            self._later(self._random.uniform(0, 10), partial(self._join, number))
 
     def follow(self, seconds: float) -> None:
         """Do what is due, and read the engine's events, for so long."""
-        until = time.monotonic() + seconds
+        until, looked = time.monotonic() + seconds, 0.0
         while (now := time.monotonic()) < until:
             while self._agenda and self._agenda[0][0] <= now:
                 heapq.heappop(self._agenda)[2]()
-            wake = min(until, self._agenda[0][0] if self._agenda else until)
+            wake = min(until, now + LOOK, self._agenda[0][0] if self._agenda else until)
             select.select([self._engine.fileno()], [], [], max(0.0, wake - time.monotonic()))
+            if time.monotonic() >= looked + LOOK:
+                looked = time.monotonic()
+                self.lateness.look()
             for event in self._engine.events():
                 if isinstance(event, RecordingEnded):
                     self._recorded(event)
@@ -174,7 +194,7 @@ class Soak:
         """End all recordings, and wait for what the last of them hold."""
         self._over = True
         for recording in list(self._recording):
-            self._engine.stop_recording(recording)
+            self._stop(recording)
         give_up = time.monotonic() + 60
         while self._recording and time.monotonic() < give_up:
             self.follow(0.2)
@@ -200,17 +220,20 @@ class Soak:
         tracks = {Track.LEFT: [call.ports[0].id], Track.RIGHT: [call.ports[1].id]}
         recording = self._engine.record(call.room, tracks, self._directory / f"{self._entries}.wav")
         self._recording[recording] = call
-        self._later(self._random.uniform(60, 120), lambda: self._stop(recording))
+        self._lasted[recording] = -time.monotonic()
+        self._later(self._random.uniform(60, 120), partial(self._stop, recording))
 
     def _stop(self, recording: RecordingId) -> None:
-        if recording in self._recording:
+        if recording in self._recording and self._lasted[recording] < 0:
+            self._lasted[recording] += time.monotonic()
             self._engine.stop_recording(recording)
 
     def _recorded(self, event: RecordingEnded) -> None:
         call = self._recording.pop(event.recording)
         self.tally.recordings += 1
         self.tally.errors += event.error is not None
-        self._verdicts.append(self._judges.apply_async(judge, (event.path,)))
+        self.tally.wrong_length += abs(event.duration - self._lasted.pop(event.recording)) * 1000 > ALIGNED_MS
+        self._verdicts.append(self._judges.apply_async(_judge_and_delete, (event.path,)))
         while self._verdicts and self._verdicts[0].ready():
             self._judged(self._verdicts.pop(0).get())
         self._record(call)
@@ -218,8 +241,15 @@ class Soak:
     def _judged(self, verdict: Verdict) -> None:
         self.tally.frames += verdict.frames
         self.tally.missing += verdict.missing
+        self.tally.bare += verdict.bare
         self.tally.doubled += verdict.doubled
-        self.tally.worst_spread = max(self.tally.worst_spread, verdict.spread)
+        self.tally.absent += verdict.absent
+        if verdict.apart is None:
+            self.tally.unaligned += 1
+            return
+        apart = verdict.apart / SAMPLES_A_MS
+        self.tally.unaligned += apart > ALIGNED_MS
+        self.tally.most_apart_ms = max(self.tally.most_apart_ms, apart)
 
     # Supervisors ------------------------------------------------------------------------------------------------------
 
@@ -240,12 +270,35 @@ class Soak:
             call.set_rows(self._engine)
             self._heads.hush(number)
             self._engine.close_port(port.id)
-            self._later(self._random.uniform(0, 5), lambda: self._join(number))
+            self._later(self._random.uniform(0, 5), partial(self._join, number))
             return
         self.tally.modes += 1
         call.supervisors[port.id] = self._random.choice(MODES)
         call.set_rows(self._engine)
-        self._later(self._random.uniform(0.5, 5), lambda: self._change(number, call, port, until))
+        self._later(self._random.uniform(0.5, 5), partial(self._change, number, call, port, until))
+
+
+def _waited(thread: int) -> float:
+    """Seconds that a thread of ours could have run while others did."""
+    return int(Path(f"/proc/self/task/{thread}/schedstat").read_text().split()[1]) / 1e9
+
+
+def kernel_drops() -> int:
+    """Packets that the kernel threw away before they came to a socket, because a core was behind."""
+    return sum(int(line.split()[1], 16) for line in Path("/proc/net/softnet_stat").read_text().splitlines())
+
+
+def socket_drops() -> int:
+    """Datagrams that found no room in the engine's sockets."""
+    rows = (line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:])
+    return sum(int(row[-1]) for row in rows if int(row[1].rsplit(":", 1)[1], 16) in PORTS)
+
+
+def _judge_and_delete(path: Path) -> Verdict:
+    try:
+        return judge(path)
+    finally:
+        path.unlink()
 
 
 def _aside() -> None:
@@ -260,65 +313,143 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGESIZE") / 1e6
 
 
+def unsaid(absent: Sequence[tuple[int, int]], skipped: Sequence[Sequence[int]]) -> int:
+    """How many of these frames, (leg, number), the generator left unsaid."""
+    said = (SLOTS * number + leg % SLOTS for leg, number in absent)
+    return sum(any(first <= at < first + count for first, count in skipped) for at in said)
+
+
+def sentence(holds: bool, what: str, found: str) -> bool:
+    """Say one sentence of the verdict."""
+    click.echo(f"{'yes' if holds else 'NO ':3}  {what}: {found}")
+    return holds
+
+
+def verdict(tally: Tally, heard: Heard, lateness: Lateness, memory: Sequence[float], counters: dict[str, int]) -> bool:
+    """Say whether each sentence of the promise holds, and why not."""
+    excused = unsaid(tally.absent, heard.skipped)
+    lost = tally.missing - excused
+    late, skipped = lateness.late - lateness.late_excused, lateness.skipped - lateness.skipped_excused
+    early = memory[len(memory) // 5 :][:1] or [0.0]
+    drops = {name: counters[name] for name in ("ring_full", "out_full", "pool_empty", "refused") if counters[name]}
+    held = [
+        sentence(
+            lost == 0 and heard.mixed_gaps == 0 and skipped == 0 and not drops and heard.overflowed == 0,
+            "0 lost packets",
+            f"{lost} of {tally.frames + tally.missing} frames lost on the way in, {heard.mixed_gaps} gaps in"
+            f" {heard.packets} packets on the way out, {skipped} milliseconds not served"
+            f" (machine: {excused} frames unsaid, {lateness.skipped_excused} milliseconds slept)"
+            f"{f', {drops}' if drops else ''}",
+        ),
+        sentence(
+            late == 0,
+            f"0 ticks later than {LATE_MS:g} ms",
+            f"{late} that the engine answers for, {lateness.late_excused} that the machine slept through",
+        ),
+        sentence(memory[-1] <= early[0] * FLAT, "flat memory", f"{early[0]} MB, and {memory[-1]} MB at the end"),
+        sentence(
+            tally.errors == 0 and lost == 0 and tally.bare == 0 and tally.doubled == 0 and tally.wrong_length == 0,
+            "every recording complete",
+            f"{tally.recordings} recordings, {tally.errors} with errors, {lost} frames missing,"
+            f" {tally.bare} at the ends, {tally.doubled} doubled, {tally.wrong_length} of a wrong length",
+        ),
+        sentence(
+            tally.unaligned == 0,
+            "every recording aligned",
+            f"tracks at most {tally.most_apart_ms:.1f} ms apart,"
+            f" {tally.unaligned} recordings by more than {ALIGNED_MS:g} ms",
+        ),
+    ]
+    return all(held)
+
+
 @click.command()
 @click.option("--calls", default=500, show_default=True)
 @click.option("--supervisors", default=40, show_default=True)
 @click.option("--minutes", default=20.0, show_default=True)
 @click.option("--seed", default=1, show_default=True)
+@click.option("--directory", type=click.Path(path_type=Path), help="Where recordings go until they are read back.")
 @click.option("--json", "to_file", type=click.Path(path_type=Path))
-def main(calls: int, supervisors: int, minutes: float, seed: int, to_file: Path | None) -> None:
-    """Soak the media engine."""
+def main(calls: int, supervisors: int, minutes: float, seed: int, directory: Path | None, to_file: Path | None) -> None:
+    """Soak the media engine; exit with 1 when a sentence of the promise does not hold."""
     os.sched_setaffinity(0, {ENGINE_CPU})
     with ExitStack() as open_now:
-        directory = Path(open_now.enter_context(tempfile.TemporaryDirectory()))
+        folder = Path(open_now.enter_context(tempfile.TemporaryDirectory(dir=directory)))
         writer = Writer()
-        engine = SocketEngine(threads=1, pool=PortPool(20_000, 31_999, Ids()), writer=writer, ids=Ids())
+        engine = SocketEngine(threads=1, pool=PortPool(PORTS[0], PORTS[-1], Ids()), writer=writer, ids=Ids())
         open_now.callback(writer.stop)
         open_now.callback(engine.close)
         phones = open_now.enter_context(Media(2 * calls, cpu=LOAD_CPU))
         heads = open_now.enter_context(Media(supervisors, cpu=LOAD_CPU))
+        witness = open_now.enter_context(Witness())
         for generator in (phones, heads):
             os.sched_setscheduler(generator.pid, os.SCHED_FIFO, os.sched_param(10))
-        soak = Soak(engine, phones, heads, directory, seed)
+        soak = Soak(engine, phones, heads, witness, folder, seed)
         open_now.callback(soak.close)
         soak.open_calls(calls)
         soak.follow(2.0)
-        soak.begin(supervisors)
+        soak.lateness = Lateness(engine, witness)
+        witness.stalls.clear()
+        soak.begin(supervisors, 60 * minutes)
         lateness = [count for _, count in engine.lateness()]
-        before = engine.counters()
+        before, dropped, full = engine.counters(), kernel_drops(), socket_drops()
         memory: list[float] = []
         phones.begin(60 * minutes)
-        end = time.monotonic() + 60 * minutes
-        while (left := end - time.monotonic()) > 0:
-            soak.follow(min(60.0, left))
+        began = time.monotonic()
+        while (left := began + 60 * minutes - time.monotonic()) > 0:
+            soak.follow(min(TELL, left))
             memory.append(round(resident(), 1))
-            so_far = f"{soak.tally.recordings} recordings  {soak.tally.joins} joins"
-            click.echo(f"{len(memory):3} min  {memory[-1]:6.1f} MB  {so_far}", err=True)
+            click.echo(f"{time.monotonic() - began:6.0f} s  {memory[-1]:6.1f} MB  {progress(soak, witness)}", err=True)
         heard = phones.result(30)
         ticks = [now - then for (_, now), then in zip(engine.lateness(), lateness, strict=True)]
-        bounds = [1000 * bound for bound, _ in engine.lateness()]
         counters = {name: value - before[name] for name, value in engine.counters().items()}
+        stalls = list(witness.stalls)
+        dropped, full = kernel_drops() - dropped, socket_drops() - full
         soak.finish()
-    late = sum(count for bound, count in zip(bounds, ticks, strict=True) if bound / 2 >= LATE_MS)
+    held = verdict(soak.tally, heard, soak.lateness, memory, counters)
+    absent = Counter(SLOTS * number + leg % SLOTS for leg, number in soak.tally.absent)
     result = {
         "calls": calls,
         "minutes": minutes,
+        "held": held,
         "packets": heard.packets,
-        "missing_percent": round(heard.missing, 4),
         "gaps": heard.mixed_gaps,
         "unsaid": heard.unsaid,
         "ticks": sum(ticks),
         "ticks_late_p99_ms": percentile(ticks, 0.99),
-        "ticks_later_than_10_ms": late,
+        "ticks_late": soak.lateness.late,
+        "ticks_late_while_the_machine_slept": soak.lateness.late_excused,
+        "machine_stalls": {cpu: _stalled(stalls, cpu) for cpu in (ENGINE_CPU, LOAD_CPU)},
         "generator_late_p99_ms": heard.late_p99,
+        "generator_late_max_ms": heard.late_max,
         "generator_late_ticks": heard.late_ticks,
+        "generator_send_errors": heard.send_errors,
+        "kernel_drops": dropped,
+        "socket_drops": full,
+        "frames_missing_by_millisecond": dict(absent.most_common(10)),
         "memory_mb": memory,
         **{name: counters[name] for name in ("slots_skipped", "pool_empty", "ring_full", "out_full")},
-        **asdict(soak.tally),
+        **{name: value for name, value in asdict(soak.tally).items() if name != "absent"},
     }
     click.echo(json.dumps(result, indent=1))
     if to_file is not None:
         to_file.write_text(json.dumps(result))
+    raise SystemExit(0 if held else 1)
+
+
+def progress(soak: Soak, witness: Witness) -> str:
+    tally, lateness = soak.tally, soak.lateness
+    return (
+        f"{tally.recordings} recordings ({soak.unread} to be read)  {tally.joins} joins  {tally.modes} modes"
+        f"  missing {tally.missing}  apart {tally.most_apart_ms:.1f} ms"
+        f"  late ticks {lateness.late} ({lateness.late_excused} asleep)  skipped {lateness.skipped}"
+        f"  stalls {len(witness.stalls)}"
+    )
+
+
+def _stalled(stalls: Sequence[Stall], cpu: int) -> dict[str, float]:
+    lasted = [1000 * stall.lasted for stall in stalls if stall.cpu == cpu]
+    return {"count": len(lasted), "longest_ms": round(max(lasted, default=0.0), 1)}
 
 
 if __name__ == "__main__":
