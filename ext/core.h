@@ -180,8 +180,8 @@ enum {
     BLOCK_TRACKS = 3,
     BLOCK_NONE = 0xffffffff
 };
-/* How late a packet may be and still find its place: with the block itself, the newest 0.7 s are in memory. */
-#define BLOCK_REORDER_NS 200000000LL
+/* How late a packet may be and still find its place: with the block itself, the newest 0.9 s are in memory. */
+#define BLOCK_REORDER_NS 400000000LL
 
 typedef struct {
     uint64_t recording;
@@ -218,7 +218,9 @@ typedef struct {
     uint8_t mapped;
     uint32_t clock;           /* positions in a second */
     uint32_t map_position;
-    int64_t map_ns, map_early_ns;
+    int64_t map_ns, map_early_ns, map_off_ns; /* `off`: how much later it should be */
+    uint32_t map_from;        /* where the stream began, at `map_began_ns` */
+    int64_t map_began_ns;
     /* This tick's frame at each rate; `made` is the tick of which it is, so that an old one is none. Silence is none. */
     uint32_t made[RATES];
     uint32_t tail_tick;       /* the last tick in which a conversion was wanted */
@@ -268,6 +270,9 @@ typedef struct {
     uint32_t frame_at;        /* the RTP timestamp of play-out's last frame */
     uint8_t talking;          /* the last frame that was decoded was not silence */
     int64_t tap_wait_ns;      /* how much earlier than it is played a recording places what is said */
+    int64_t tap_began_ns;     /* since when it follows each other there */
+    int64_t tap_least;        /* play-out's least delay when that was decided */
+    uint8_t tap_slips;        /* that time is being put right */
     int64_t heard_ns;
     sequence sequence;
     /* sending */

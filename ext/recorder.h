@@ -6,42 +6,7 @@
 #define SOFTSWITCH_RECORDER_H
 
 #include "decoding.h"
-
-#define MAP_EARLY_NS 10000000LL   /* how far the mapping may be off before it is moved */
-#define MAP_SPURT_NS 40000000LL   /* the same at the start of a talk-spurt */
-#define MAP_JUMP_NS 1000000000LL  /* beyond this the timestamps have jumped */
-enum { MAP_PACKETS = 128 };
-
-/* When the source's `position` was (or will be) heard. */
-static inline int64_t source_heard(const source *s, uint32_t position) {
-    return s->map_ns + units_ns((int32_t)(position - s->map_position), s->clock);
-}
-
-/* Fit the source's timeline to the clock: its `position` has come at `now`.
- *
- * The arrival of a stream's first packet anchors it. The least delayed packet tells the truth, so an earlier one moves
- * the anchor at once, and a window in which all were later (the peer's clock is slow) moves it back. */
-static inline void source_map(source *s, uint32_t position, int64_t now, int restart, int spurt) {
-    if (s->mapped && !restart) {
-        int64_t late = now - source_heard(s, position);
-        if (late >= -MAP_EARLY_NS && late <= (spurt ? MAP_SPURT_NS : MAP_JUMP_NS)) {
-            if (late < s->map_early_ns) s->map_early_ns = late;
-            if (++s->map_count < MAP_PACKETS) return;
-            if (s->map_early_ns > MAP_EARLY_NS) s->map_ns += s->map_early_ns;
-            /* Keep the distance to the anchor small, so that it never wraps. */
-            s->map_ns += units_ns((int32_t)(position - s->map_position), s->clock);
-            s->map_position = position;
-            s->map_early_ns = INT64_MAX;
-            s->map_count = 0;
-            return;
-        }
-    }
-    s->map_ns = now;
-    s->map_position = position;
-    s->map_early_ns = INT64_MAX;
-    s->map_count = 0;
-    s->mapped = 1;
-}
+#include "timeline.h"
 
 static inline uint32_t block_take(core *c) {
     if (!c->free_count) {
@@ -101,9 +66,44 @@ static inline int64_t recording_place(const recording *r, int64_t heard) {
     return units >= 0 ? units / second : -((-units + second - 1) / second);
 }
 
+/* The sample of a track at a place, or NULL where there is none in memory. */
+static inline int16_t *recording_sample(core *c, const recording *r, int track, int64_t place) {
+    int64_t at = place - (int64_t)r->base, span = r->span;
+    if (at < 0 || at >= 2 * span) return NULL;
+    uint32_t index = r->blocks[at >= span];
+    return index == BLOCK_NONE ? NULL : c->blocks[index].samples + r->tracks * (at % span) + track;
+}
+
+/* What the source has said since `heard` was placed too late: move it, `by` is negative, on tracks that it has alone. */
+static inline void source_slide(core *c, const source *s, int64_t heard, int64_t by) {
+    for (int i = 0; i < s->tap_count; i++) {
+        recording *r = &c->recordings[s->taps[i] >> 2];
+        int track = s->taps[i] & 3;
+        int64_t from = recording_place(r, heard), to = recording_place(r, heard + by);
+        if (r->tap_count[track] != 1 || from == to) continue;
+        int16_t *old, *new;
+        for (; from < (int64_t)r->base + 2 * (int64_t)r->span; from++, to++) {
+            if (!(old = recording_sample(c, r, track, from)) || !*old) continue;
+            if ((new = recording_sample(c, r, track, to))) {
+                int32_t x = *new + *old;
+                x = x > 32767 ? 32767 : x;
+                *new = (int16_t)(x < -32768 ? -32768 : x);
+            }
+            *old = 0;
+        }
+    }
+}
+
 /* Give n samples at the source's rate, the first at `position` of its timeline, to all recordings that tap it. */
 static inline void source_tap(core *c, source *s, uint32_t position, const int16_t *pcm, int n) {
     int64_t heard = source_heard(s, position);
+    int16_t slipped[CORE_FRAME + MAP_HURRY * 6];
+    int slips = map_slips(s->map_off_ns), later = s->map_off_ns > 0;
+    if (slips && n >= 2 * MAP_HURRY) {
+        n = map_slip(pcm, n, slips, later, rate_hertz[s->rate], slipped);
+        pcm = slipped;
+        source_move(s, later ? slips * MAP_SLIP_NS : -slips * MAP_SLIP_NS);
+    }
     for (int i = 0; i < s->tap_count; i++) {
         recording *r = &c->recordings[s->taps[i] >> 2];
         record_samples(c, r, s->taps[i] & 3, recording_place(r, heard), pcm, n);
@@ -111,12 +111,43 @@ static inline void source_tap(core *c, source *s, uint32_t position, const int16
 }
 
 /* Give the frame of this tick, which was `heard` then, to all recordings that tap the source, each at its rate. */
-static inline void source_tap_frame(core *c, source *s, int64_t heard) {
+static inline void source_tap_frame(core *c, source *s, int64_t heard, int slips, int later) {
+    int16_t slipped[CORE_FRAME + MAP_HURRY * 6];
     for (int i = 0; i < s->tap_count; i++) {
         recording *r = &c->recordings[s->taps[i] >> 2];
         const int16_t *pcm = source_frame(c, s, r->rate);
-        if (pcm) record_samples(c, r, s->taps[i] & 3, recording_place(r, heard), pcm, rate_frame[r->rate]);
+        int n = rate_frame[r->rate];
+        if (!pcm) continue;
+        if (slips) {
+            n = map_slip(pcm, n, slips, later, rate_hertz[r->rate], slipped);
+            pcm = slipped;
+        }
+        record_samples(c, r, s->taps[i] & 3, recording_place(r, heard), pcm, n);
     }
+}
+
+/* The same of a port's frame, which play-out let wait so long: frames of one talk-spurt follow each other in the file,
+ * however time was stretched between them, and slip to where their packets belong. */
+static inline void port_tap_frame(core *c, port *p, int talked, int64_t now) {
+    int64_t wait = units_ns(p->playout.delayed, p->source.clock), least = delay_least(&p->playout.delay);
+    int64_t off = p->tap_wait_ns - wait, began = p->tap_began_ns - p->tap_wait_ns;
+    if (!talked || off > 2 * MAP_LEAP_NS || off < -2 * MAP_LEAP_NS) {
+        p->tap_wait_ns = wait;
+        p->tap_began_ns = now;
+        p->tap_slips = 0;
+        off = 0;
+    } else if (least < p->tap_least && now - began < MAP_FRESH_NS) {
+        int64_t by = units_ns(least - p->tap_least, p->source.clock);
+        source_slide(c, &p->source, began, by);
+        p->tap_wait_ns -= by;
+        off -= by;
+    }
+    p->tap_least = least;
+    if (off > MAP_OFF_NS || off < -MAP_OFF_NS) p->tap_slips = 1;
+    int slips = p->tap_slips ? map_slips(off) : 0, later = off > 0;
+    p->tap_slips = slips != 0;
+    source_tap_frame(c, &p->source, now - p->tap_wait_ns, slips, later);
+    p->tap_wait_ns += later ? -slips * MAP_SLIP_NS : slips * MAP_SLIP_NS;
 }
 
 static inline void source_untap(source *s, uint16_t tap) {

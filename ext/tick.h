@@ -33,9 +33,7 @@ static inline void port_decode(core *c, port *p, int64_t now) {
     if (!p->talking) {
         source_unmake(c, s);
     } else if (p->tapped && !(p->watch & WATCH_MASK)) {
-        /* Frames of one talk-spurt follow each other in the file, however time was stretched between them. */
-        if (!talked) p->tap_wait_ns = (int64_t)p->playout.delayed * 1000000000 / s->clock;
-        source_tap_frame(c, s, now - p->tap_wait_ns);
+        port_tap_frame(c, p, talked, now);
     }
 }
 
@@ -78,7 +76,8 @@ static inline void player_serve(core *c, player *p, int64_t now) {
     }
     memset(pcm + filled, 0, sizeof *pcm * (size_t)(n - filled));
     source_map(s, p->played, now, 0, 1);
-    if (s->tap_count) source_tap_frame(c, s, source_heard(s, p->played));
+    source_move(s, s->map_off_ns);
+    if (s->tap_count) source_tap_frame(c, s, source_heard(s, p->played), 0, 0);
     p->played += (uint32_t)n;
 }
 

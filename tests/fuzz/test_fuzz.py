@@ -28,6 +28,19 @@ SEEDS: dict[str, list[bytes]] = {
         b"v=0\r\no=a 1 1 IN IP6 ::1\r\ns= \r\nt=0 0\r\nm=audio 9 RTP/AVP 96\r\nc=IN IP6 2001:db8::1\r\n"
         b"a=rtpmap:96 opus/48000/2\r\na=inactive\r\nm=video 0 RTP/AVP 31\r\n",
     ],
+    "sip": [
+        b"INVITE sip:b@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKa;rport\r\n"
+        b"Max-Forwards: 70\r\n"
+        b'From: "A \\" B" <sip:a@example.com>;tag=1\r\nTo: <sip:b@example.com>\r\nCall-ID: 1@a\r\nCSeq: 1 INVITE\r\n'
+        b'Contact: <sip:a@192.0.2.1:5060;transport=tcp>;+sip.instance="<urn:uuid:1>";q=0.5\r\n'
+        b"Supported: timer, 100rel\r\n"
+        b"Session-Expires: 1800;refresher=uac\r\nContent-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n",
+        b"SIP/2.0 183 In progress\r\nv: SIP/2.0/TLS [2001:db8::1];branch=z9hG4bKa;received=192.0.2.9, SIP/2.0/UDP b\r\n"
+        b"f: sip:a@b;tag=1\r\nt: <tel:+4930123;ext=4>;tag=2\r\ni: x\r\nCSeq: 7 PRACK\r\n"
+        b"RSeq: 12\r\nRAck: 1 1 INVITE\r\n"
+        b'Record-Route: <sip:p;lr>,\r\n <sip:q;lr>\r\nWWW-Authenticate: Digest realm="r", nonce="n", qop="auth"\r\n'
+        b"l: 0\r\n\r\n",
+    ],
     "info": [b"Signal=5\r\nDuration=160\r\n", b"#"],
 }
 
