@@ -211,13 +211,15 @@ cdef object read_address(const address *a):
     return socket.inet_ntop(socket.AF_INET6, PyBytes_FromStringAndSize(<const char *>a.ip, 16)), a.port
 
 
-cdef object read_stats(const core_event *e, object second):
+cdef object read_stats(const core_event *e, object second, object score):
     n = &e.counters
     levels, remote_jitter, remote_loss = second or (None, None, None)
+    round_trip = e.seconds if e.seconds >= 0 else None
+    mos = None if score is None else score(e.handle, n.received, n.lost, n.late, n.jitter, round_trip)
     return PortStats(
         e.handle, n.received, n.sent, n.lost, n.late, n.duplicate, n.concealed, n.bad_source, n.bad_packet,
-        n.jitter, e.seconds if e.seconds >= 0 else None, n.remote_lost, remote_jitter, remote_loss, levels,
-        delay=n.delay / 1000.0, target=n.target / 1000.0, stretched=n.stretched, skipped=e.detail,
+        n.jitter, round_trip, n.remote_lost, remote_jitter, remote_loss, levels, mos,
+        n.delay / 1000.0, n.target / 1000.0, n.stretched, e.detail,
     )
 
 
@@ -432,15 +434,19 @@ cdef class Core:
 
     # What comes back --------------------------------------------------------------------------------------------
 
-    def events(self):
-        """Take what happened: media events; a player that was stopped comes as its bare handle."""
+    def events(self, score):
+        """Take what happened: media events; a player that was stopped comes as its bare handle.
+
+        ``score`` is asked for the ``mos`` of each second: of the port's handle, what it has received and lost, what
+        came late, its jitter and round trip.
+        """
         cdef char record[64]
         cdef core_event *e = <core_event *>record
         cdef list found = []
         self.flush()
         while ring_pop(&self._core.events, record):
             if e.kind == EVENT_STATS:
-                found.append(read_stats(e, self._levels.pop(e.handle, None)))
+                found.append(read_stats(e, self._levels.pop(e.handle, None), score))
             elif e.kind == EVENT_LEVELS:
                 self._levels[e.handle] = read_levels(&e.levels)
             elif e.kind == EVENT_DIGIT:
@@ -461,7 +467,7 @@ cdef class Core:
                 coder_close(e.coder)
             elif e.kind == EVENT_CLOSED:
                 self._levels.pop(e.handle, None)
-                found.append(PortClosed(e.handle, read_stats(e, None)))
+                found.append(PortClosed(e.handle, read_stats(e, None, None)))
         return found
 
     def blocks(self):

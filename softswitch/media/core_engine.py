@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from softswitch.errors import NoSuch, NotPossible
@@ -349,19 +349,18 @@ class CoreEngine:
 
     # Events ---------------------------------------------------------------------------------------------------------
 
-    def _translate(self, shard: Shard, found: Iterable[MediaEvent | int]) -> list[MediaEvent]:
-        """Free what the core has let go, and drop what is for us alone."""
+    def _translate(self, shard: Shard) -> list[MediaEvent]:
+        """Take the core's events, free what it has let go, and drop what is for us alone."""
         events: list[MediaEvent] = []
-        for event in found:
+        for event in shard.core.events(self._score):
             match event:
+                case PortStats():
+                    pass
                 case int():
                     self._free_player(shard, event)
                     continue
                 case PlayEnded(source):
                     self._free_player(shard, source)
-                case PortStats():
-                    events.append(self._scored(event))
-                    continue
                 case PortClosed(port):
                     self._spoken.pop(port, None)
                     self._quality.pop(port, None)
@@ -373,16 +372,16 @@ class CoreEngine:
             events.append(event)
         return events
 
-    def _scored(self, stats: PortStats) -> PortStats:
-        port = stats.port
+    def _score(
+        self, port: int, received: int, lost: int, late: int, jitter: float, round_trip: float | None
+    ) -> float | None:
         spoken = self._spoken.get(port)
         if spoken is None:
-            return stats
+            return None
         quality = self._quality.get(port)
         if quality is None:
             quality = self._quality[port] = Quality()
-        score = quality.score(stats, spoken[0])
-        return stats if score is None else replace(stats, mos=score)
+        return quality.score(spoken[0], received, lost, late, jitter, round_trip)
 
     def _free_player(self, shard: Shard, handle: int) -> None:
         shard.players.give_back(handle)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, NewType, Protocol
+from typing import Literal, NamedTuple, NewType, Protocol
 
 __all__ = [
     "MOST_TAPPED",
@@ -253,8 +253,7 @@ class Levels:
     overlap: float
 
 
-@dataclass(frozen=True, slots=True)
-class PortStats:
+class PortStats(NamedTuple):
     """Counters of one port since it was opened; the engine reports them once a second and at close.
 
     ``jitter`` and ``round_trip`` in seconds (RFC 3550 6.4.1), ``round_trip`` None until known.
@@ -268,6 +267,7 @@ class PortStats:
     out or put in, ``skipped`` packets thrown away because too much had piled up.
     """
 
+    # Not a dataclass: two of each call come each second, and a frozen one of so many fields takes five times as long.
     port: PortId
     received: int = 0
     sent: int = 0

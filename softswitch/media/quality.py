@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from softswitch.media.engine import PortStats
 from softswitch.rtp.mos import mos
 
 __all__ = ["Quality"]
@@ -22,14 +21,14 @@ class Quality:
     def __init__(self) -> None:
         self._received = self._lost = self._late = 0
 
-    def score(self, stats: PortStats, codec: str) -> float | None:
+    def score(
+        self, codec: str, received: int, lost: int, late: int, jitter: float, round_trip: float | None
+    ) -> float | None:
         """Return what a listener would say of the second that ended with these counters; None when nothing came."""
-        received = stats.received - self._received
-        lost = max(0, stats.lost - self._lost)
-        late = max(0, stats.late - self._late)
-        self._received, self._lost, self._late = stats.received, stats.lost, stats.late
-        if received <= 0:
+        came, gone, waited = received - self._received, max(0, lost - self._lost), max(0, late - self._late)
+        self._received, self._lost, self._late = received, lost, late
+        if came <= 0:
             return None
-        one_way = stats.round_trip / 2 if stats.round_trip is not None else UNKNOWN
+        one_way = round_trip / 2 if round_trip is not None else UNKNOWN
         # What jitter costs is delay: a buffer holds back about twice of it.
-        return mos(codec, min(1.0, (lost + late) / (received + lost)), FIXED + one_way + 2 * stats.jitter)
+        return mos(codec, min(1.0, (gone + waited) / (came + gone)), FIXED + one_way + 2 * jitter)

@@ -99,7 +99,7 @@ class SocketEngine(CoreEngine):
             os.eventfd_read(self._wake)
         events: list[MediaEvent] = []
         for shard in self._shards:
-            events += self._translate(shard, shard.core.events())
+            events += self._translate(shard)
         for done in self._writer.results():
             lost = self._lost.pop(done.recording_id, 0)
             errors = [done.error] if done.error else []

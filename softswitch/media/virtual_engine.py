@@ -102,7 +102,7 @@ class VirtualEngine(CoreEngine):
         return -1
 
     def events(self) -> list[MediaEvent]:
-        events = self._translate(self._shards[0], self._core.events())
+        events = self._translate(self._shards[0])
         events += self._ended
         self._ended = []
         return events

@@ -8,6 +8,7 @@ mean opinion score from 1 (bad) to 4.5, for comparing minutes and legs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 __all__ = ["IMPAIRMENTS", "Impairment", "mos", "rating"]
 
@@ -39,9 +40,14 @@ IMPAIRMENTS = {
 """By encoding name, in capitals."""
 
 
+@lru_cache
+def _impairment(codec: str) -> Impairment:
+    return IMPAIRMENTS.get(codec.upper().partition("/")[0], G711)
+
+
 def rating(codec: str, loss: float, delay: float) -> float:
     """Return R. ``loss`` is the share of packets that could not be played, ``delay`` from mouth to ear in seconds."""
-    impairment = IMPAIRMENTS.get(codec.upper().partition("/")[0], G711)
+    impairment = _impairment(codec)
     per_cent = 100.0 * min(max(loss, 0.0), 1.0)
     effective = impairment.equipment + (95.0 - impairment.equipment) * per_cent / (per_cent + impairment.robustness)
     milliseconds = 1000.0 * max(delay, 0.0)
