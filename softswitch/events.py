@@ -473,6 +473,7 @@ class HelpAsked(Event):
     employee: str
     colleagues: tuple[str, ...]
     via: str
+    skill: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,7 +102,10 @@ class Commands(Protocol):
         ...
 
     async def ask_help(self, employee: str, whom: str) -> None:
-        """Ring a colleague ("105") or a group ("group:sales") as the employee's prompter. Raises as supervise."""
+        """Ring "105", or of "group:sales" or with "skill:tariffs" who is free, as the employee's prompter.
+
+        Raises as supervise.
+        """
         ...
 
     async def end_help(self, employee: str) -> None:
@@ -241,7 +244,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             "ask a colleague to prompt",
             {
                 "employee": _EMPLOYEE,
-                "whom": Parameter(str, 'extension of the colleague, or "group:sales"', required=True),
+                "whom": Parameter(
+                    str, 'extension of the colleague, or "group:sales", or "skill:tariffs"', required=True
+                ),
             },
             call=lambda on, employee, whom: on.ask_help(employee, whom),
         ),

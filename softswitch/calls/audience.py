@@ -10,12 +10,9 @@ from softswitch.calls.hearing import Hearing
 from softswitch.calls.leg import Leg, Visitor
 from softswitch.calls.recording import ConversationRecording
 from softswitch.errors import NotPossible
-from softswitch.media.engine import Tone
+from softswitch.media.engine import File, Tone
 
 __all__ = ["Audience"]
-
-DISCLOSED = Tone((1400.0,), level=-24.0, cadence=(0.2, 0.1), repeat=2)
-"""What those hear who are to know that somebody listens: two short beeps, none of a country's call progress tones."""
 
 DENIALS = 3
 """How often the cadence of congestion is heard by whom something is denied."""
@@ -62,10 +59,10 @@ class Audience:
         """Record the two sides and the visitors as they are now."""
         self._recording.follow((*self._sides(), *self.legs))
 
-    def disclose(self, *listeners: Leg) -> None:
-        """Let these know that somebody listens, where the office wants it."""
+    def tell(self, sound: Tone | File, *listeners: Leg) -> None:
+        """Let these hear something short besides what they hear: that somebody listens, or that nobody helps."""
         with suppress(NotPossible):  # no player left: a beep is no reason to refuse
-            self._hearing.notify(listeners, DISCLOSED)
+            self._hearing.notify(listeners, sound)
 
     def deny(self, leg: Leg, refusal: Tone) -> None:
         """Let one visitor hear that his key had no effect."""

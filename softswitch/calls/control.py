@@ -188,7 +188,7 @@ class Control:
     def ask_help(
         self, employee: str, whom: str, via: str, now: float, conversation: ConversationId | None = None
     ) -> list[PutOnWire]:
-        """Ring a colleague ("105") or all free ones of a group ("group:sales") as the employee's prompter."""
+        """Ring "105", or whoever is free of "group:sales" or has "skill:tariffs", as the employee's prompter."""
         return self.act(lambda: self._supervisors.ask_help(employee, whom, via, now, conversation), now)
 
     def end_help(self, employee: str, now: float) -> list[PutOnWire]:
@@ -426,6 +426,8 @@ class Control:
         self._supervisors.answered(call, now)
 
     def closed(self, owner: Owner) -> None:
-        self._calls.pop(ConversationId(owner.id), None)
-        self._supervisors.closed(owner.id)
+        call = self._calls.pop(ConversationId(owner.id), None)
+        if call is not None:
+            self._supervisors.over(call, self._now)
+        self._supervisors.closed(owner.id, self._now)
         self.wake(owner, None)

@@ -8,6 +8,7 @@ leg stands in a lobby, a room of its own.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -24,6 +25,7 @@ from softswitch.directory.people import Person
 from softswitch.errors import NotPossible
 from softswitch.ids import LegId
 from softswitch.media import engine as media
+from softswitch.media.engine import Tone
 from softswitch.media.negotiation import Refused
 from softswitch.mixer.roles import Role
 from softswitch.sip.events import (
@@ -61,6 +63,12 @@ OVER = Reason(protocol="SIP", cause=200, text="Conversation over")
 TAKE_OVER = str(Mode.TAKE_OVER)
 ELSEWHERE_NOW = "somebody else has taken the conversation over"
 
+DISCLOSED = Tone((1400.0,), level=-24.0, cadence=(0.2, 0.1), repeat=2)
+"""What those hear who are to know that somebody listens: two short beeps, none of a country's call progress tones."""
+
+NOBODY = Tone((400.0,), level=-24.0, cadence=(0.2, 0.1), repeat=3)
+"""What an employee hears for whom nobody could be found."""
+
 KEY_TAIL = 0.5
 """Seconds after which no packet of a pressed key is under way any more (RFC 4733 section 2.5.1.4 repeats its end)."""
 
@@ -79,6 +87,18 @@ class Policy(Protocol):
         """Return another conversation that the supervisor may listen to, and the employee in it."""
         ...
 
+    def devices_of(self, person: Person) -> Sequence[Binding]:
+        """Return where somebody can be rung now."""
+        ...
+
+    def free(self, person: Person) -> bool:
+        """Whether somebody is neither in a call nor supervises one."""
+        ...
+
+    def helps(self, colleague: str, now: float) -> None:
+        """Somebody who was asked for help gives it from now on."""
+        ...
+
 
 class Supervision(Chronicle):
     """Begin with ``ring`` or ``welcome``. Owned by ``Control``, which brings the news of its session.
@@ -92,6 +112,8 @@ class Supervision(Chronicle):
         self.over_for_good = False
         self._office, self._policy = office, policy
         self._ringing: dict[SessionId, Leg] = {}
+        self._turns: deque[Sequence[Person]] = deque()
+        self._each: float | None = None
         self._room: media.RoomId | None = None
         self._lobby: Legs | None = None
         self._moving: Leg | None = None
@@ -106,12 +128,37 @@ class Supervision(Chronicle):
 
     # Beginning -------------------------------------------------------------------------------------------------------
 
-    def ring(self, call: Call | None, whom: Sequence[tuple[Person, Binding]], now: float) -> None:
-        """Ring these devices; the first that answers takes part in ``call``, or waits. Raises NotPossible."""
+    def ring(
+        self, call: Call | None, turns: Sequence[Sequence[Person]], now: float, *, each: float | None = None
+    ) -> None:
+        """Ring the telephones of these people, turn by turn; the first that answers takes part in ``call``, or waits.
+
+        ``each`` is how long a turn rings, as long as its people want without it. Raises NotPossible.
+        """
         if call is not None and not self.wish.follow:
             self._attach(call)
+        self._turns.extend(turns)
+        self._each = each
+        self._ring_next(now)
+        if not self._ringing:
+            self._close()
+            raise NotPossible("no telephone of the supervisor can be reached")
+        if call is not None and self.call is None:
+            self._attach(call)
+
+    def _ring_next(self, now: float) -> None:
+        """Ring those whose turn it is, and who are free still where there were others before."""
+        while self._turns and not self._ringing:
+            people = self._turns.popleft()
+            for person in people:
+                if self._each is None or self._policy.free(person):
+                    self._ring(person)
+            if self._ringing:
+                self._set_ring_limit(now + (self._each or max(person.ring for person in people)))
+
+    def _ring(self, person: Person) -> None:
         legs = self._place
-        for person, binding in whom:
+        for binding in self._policy.devices_of(person):
             leg = self._new_leg(f"person:{person.extension}")
             try:
                 leg.media = legs.open_media(leg, binding.flow.remote[0])
@@ -124,12 +171,6 @@ class Supervision(Chronicle):
             leg.session = self._desk.invite(self, replace(invite, offer=description))
             self._ringing[leg.session] = leg
             self._tell_of_leg(leg, str(invite.target))
-        if not self._ringing:
-            self._close()
-            raise NotPossible("no telephone of the supervisor can be reached")
-        self._set_ring_limit(now + max(person.ring for person, _ in whom))
-        if call is not None and self.call is None:
-            self._attach(call)
 
     def welcome(self, call: Call | None, incoming: Incoming, now: float) -> str | None:
         """Take the supervisor's own INVITE; return why it cannot be, None if it is answered."""
@@ -436,8 +477,7 @@ class Supervision(Chronicle):
         if leg is not self.leg:
             del self._ringing[leg.session]
             self._tell_leg_end(leg, str(event.cause), event.status, remote=event.remote)
-            if not self._ringing:
-                self._nobody("no telephone answered")
+            self._ring_next_or_end(now)
             return
         self._leave(now, str(event.cause), remote=event.remote)
         self._close()
@@ -480,7 +520,9 @@ class Supervision(Chronicle):
         self._started_at = now
         self._take_role(leg, call)
         self._tell_start(now)
-        if not self.wish.helps:
+        if self.wish.helps:
+            self._policy.helps(self.wish.supervisor, now)
+        else:
             self._disclose(call)
         self._settle()
 
@@ -493,7 +535,7 @@ class Supervision(Chronicle):
             leg for leg in call.sides if "both" in told or (("employee" if leg is employee else "customer") in told)
         ]
         if listeners:
-            call.audience.disclose(*listeners)
+            call.audience.tell(DISCLOSED, *listeners)
 
     def _take_role(self, leg: Leg, call: Call) -> None:
         leg.volume = self._volume
@@ -599,7 +641,20 @@ class Supervision(Chronicle):
             for leg in self._ringing.values():
                 self._release_ringing(leg, "no answer", Reason(protocol="Q.850", cause=19, text="No answer"))
             self._ringing.clear()
+            self._ring_next_or_end(now)
+
+    def _ring_next_or_end(self, now: float) -> None:
+        if not self._ringing:
+            self._ring_next(now)
+        if not self._ringing:
+            self._tell_employee(NOBODY)
             self._nobody("no telephone answered")
+
+    def _tell_employee(self, sound: Tone) -> None:
+        """Let who asked for help hear something, beside what he hears."""
+        employee = self.call.leg_of(self.wish.employee) if self.call is not None and self.call.talking else None
+        if self.call is not None and employee in self.call.sides and employee is not None and self.wish.helps:
+            self.call.audience.tell(sound, employee)
 
     def receive_media(self, event: media.MediaEvent, now: float) -> None:
         """News of a port in the lobby."""

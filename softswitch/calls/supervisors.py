@@ -8,14 +8,16 @@ from dataclasses import replace
 from softswitch import events as facts
 from softswitch.calls.call import Call
 from softswitch.calls.desk import Desk
+from softswitch.calls.experts import Experts
 from softswitch.calls.modes import ACTIONS, Mode
 from softswitch.calls.office import Office
 from softswitch.calls.outside import FromOutside
+from softswitch.calls.receipt import Receipt
 from softswitch.calls.supervision import Supervision, Wish
 from softswitch.dialplan.codes import Feature
 from softswitch.directory import permissions
 from softswitch.directory.lockout import Lockout
-from softswitch.directory.people import Person
+from softswitch.directory.people import Person, Skill
 from softswitch.directory.permissions import Subject, allowed
 from softswitch.errors import NoSuch, NotPermitted, NotPossible
 from softswitch.ids import ConversationId
@@ -33,6 +35,7 @@ class Supervisors:
         self._desk, self._office, self._calls = desk, office, calls
         self._running: dict[str, Supervision] = {}
         self._lockout = Lockout()
+        self._experts = Experts()
 
     @property
     def running(self) -> Sequence[Supervision]:
@@ -69,9 +72,8 @@ class Supervisors:
             return before
         person = self._office().directory.people[wish.supervisor]
         supervision = self._new(wish, now)
-        devices = [(person, binding) for binding in self._reachable(person)]
         try:
-            supervision.ring(call, devices, now)
+            supervision.ring(call, [[person]], now)
         except NotPossible as error:
             self._tell_refusal(wish, str(wish.mode), str(error), call)
             raise
@@ -102,44 +104,57 @@ class Supervisors:
     def ask_help(
         self, employee: str, whom: str, via: str, now: float, conversation: ConversationId | None = None
     ) -> Supervision:
-        """Ring a colleague ("105"), or all free ones of a group ("group:sales"), as prompters of an employee.
+        """Ring a colleague ("105"), or whoever is free of a group ("group:sales") or has a skill ("skill:tariffs").
 
-        Raises NoSuch, NotPermitted and NotPossible.
+        They ring as prompters of the employee. Raises NoSuch, NotPermitted and NotPossible.
         """
         self._known(employee)
-        office = self._office()
         call = self._call_of(employee, conversation)
-        kind, _, group = whom.partition(":")
         wish = Wish(supervisor="", employee=employee, mode=Mode.PROMPT, via=via)
-        if kind == "group":
-            if group not in office.directory.groups:
-                raise NoSuch("group", group)
-            asked = [one for one in office.directory.people.values() if group in one.groups and self._free(one)]
-        else:
-            self._known(whom)
-            asked = [office.directory.people[whom]]
-        asked = [one for one in asked if one.extension != employee]
-        devices = [(one, binding) for one in asked for binding in self._reachable(one)]
+        asked, skill = self._asked(whom, employee, now)
+        turns = [[one] for one in asked] if skill is not None and skill.ring == "in turn" else [asked]
         reason = ""
         if call is None or not call.talking:
             reason = f"{employee} is in no conversation"
         elif self.helper_of(employee) is not None:
             reason = f"{employee} has a prompter already"
         elif not asked:
-            reason = "nobody is free to help"
-        elif not devices:
+            reason = "nobody is free to help" if skill is None else "nobody who is free can help with this"
+        elif not any(self.devices_of(one) for one in asked):
             reason = "no telephone of a colleague can be reached"
         if reason or call is None:
             self._tell(facts.HelpRefused(employee=employee, reason=reason), call)
             raise NotPossible(reason)
-        call.publish(facts.HelpAsked(employee=employee, colleagues=tuple(one.extension for one in asked), via=via))
+        names = tuple(one.extension for one in asked)
+        call.publish(
+            facts.HelpAsked(employee=employee, colleagues=names, via=via, skill="" if skill is None else skill.key)
+        )
         supervision = self._new(wish, now)
         try:
-            supervision.ring(call, devices, now)
+            supervision.ring(call, turns, now, each=None if skill is None or len(turns) == 1 else skill.each)
         except NotPossible as error:
             call.publish(facts.HelpRefused(employee=employee, reason=str(error)))
             raise
         return supervision
+
+    def _asked(self, whom: str, employee: str, now: float) -> tuple[list[Person], Skill | None]:
+        """Return whose help is wanted, in order, and the skill if it is about one. Raises NoSuch."""
+        directory = self._office().directory
+        kind, _, name = whom.partition(":")
+        others = [one for one in directory.people.values() if one.extension != employee]
+        match kind:
+            case "skill":
+                if name not in directory.skills:
+                    raise NoSuch("skill", name)
+                able = [one for one in others if name in one.skills and self.free(one) and self.devices_of(one)]
+                return self._experts.in_order(able, now), directory.skills[name]
+            case "group":
+                if name not in directory.groups:
+                    raise NoSuch("group", name)
+                return [one for one in others if name in one.groups and self.free(one)], None
+            case _:
+                self._known(whom)
+                return [one for one in others if one.extension == whom], None
 
     def end_help(self, employee: str, now: float) -> None:
         """End the help that an employee has, or waits for. Raises NoSuch."""
@@ -153,11 +168,11 @@ class Supervisors:
     def dialled(self, feature: Feature, incoming: Incoming, now: float) -> None:
         """Somebody dialled a feature code: answer him, or refuse and say why."""
         caller = incoming.identity.name
-        if feature.word == "help":
+        if feature.word in ("help", "skill"):
             self._dialled_help(feature, incoming, now)
             return
         if feature.word == "mask":
-            self._dialled_mask(incoming)
+            self._dialled_mask(incoming, now)
             return
         wish = Wish(supervisor=caller, employee=feature.extension, mode=Mode(feature.word), via="code")
         before = self.of(caller)
@@ -185,7 +200,9 @@ class Supervisors:
         """A second call of the employee: what it asked for is done, and there is nothing to talk about in it."""
         employee = incoming.identity.name
         try:
-            if feature.extension:
+            if feature.word == "skill":
+                self.ask_help(employee, f"skill:{self._skill(feature.extension)}", "code", now)
+            elif feature.extension:
                 self.ask_help(employee, feature.extension, "code", now)
             else:
                 self.end_help(employee, now)
@@ -194,11 +211,10 @@ class Supervisors:
         except NotPossible as error:
             self._reject(incoming, 480, str(error))
         else:
-            self._reject(
-                incoming, 486, "done: the colleague is called" if feature.extension else "done: help has ended"
-            )
+            ends = feature.word == "help" and not feature.extension
+            self._done(incoming, "help has ended" if ends else "the colleague is called", now)
 
-    def _dialled_mask(self, incoming: Incoming) -> None:
+    def _dialled_mask(self, incoming: Incoming, now: float) -> None:
         """A second call of the employee, as for help."""
         employee = incoming.identity.name
         call = self._call_of(employee)
@@ -209,8 +225,24 @@ class Supervisors:
         except NotPossible as error:
             self._reject(incoming, 480, str(error))
         else:
-            done = "nothing is recorded from now on" if call.masked else "the recording goes on"
-            self._reject(incoming, 486, f"done: {done}")
+            self._done(incoming, "nothing is recorded from now on" if call.masked else "the recording goes on", now)
+
+    def _done(self, incoming: Incoming, why: str, now: float) -> None:
+        """Answer who asked for something by a second call, and end that call."""
+        try:
+            refused = Receipt(self._desk, self._office()).give(incoming, why, now)
+        except NotPossible as error:
+            refused = str(error)
+        if refused is not None:
+            self._reject(incoming, 488, refused)
+
+    def _skill(self, number: str) -> str:
+        """Return the key of the skill with this number, or of the only one. Raises NoSuch."""
+        skills = list(self._office().directory.skills.values())
+        found = [one.key for one in skills if one.number == number] if number else [one.key for one in skills]
+        if len(found) != 1:
+            raise NoSuch("skill", number)
+        return found[0]
 
     # From outside, with a PIN ----------------------------------------------------------------------------------------
 
@@ -266,8 +298,18 @@ class Supervisors:
             if waits and self.objection(wish, str(wish.mode), call) is None:
                 supervision.move(call, wish.employee, now)
 
-    def closed(self, supervision_id: str) -> None:
-        self._running.pop(supervision_id, None)
+    def closed(self, owner: str, now: float) -> None:
+        supervision = self._running.pop(owner, None)
+        if supervision is not None and supervision.wish.supervisor:
+            self._experts.busy(supervision.wish.supervisor, now)
+
+    def over(self, call: Call, now: float) -> None:
+        """A conversation is over."""
+        for leg in call.sides:
+            self._experts.busy(leg.name, now)
+
+    def helps(self, colleague: str, now: float) -> None:
+        self._experts.helped(colleague, now)
 
     # Policy ----------------------------------------------------------------------------------------------------------
 
@@ -361,10 +403,11 @@ class Supervisors:
             if extension not in self._office().directory.people:
                 raise NoSuch("person", extension)
 
-    def _reachable(self, person: Person) -> list[Binding]:
+    def devices_of(self, person: Person) -> Sequence[Binding]:
+        """Return where somebody can be rung now."""
         return [binding for binding in self._desk.bindings(person.extension) if binding.reachable]
 
-    def _free(self, person: Person) -> bool:
+    def free(self, person: Person) -> bool:
         """Whether somebody is neither in a call nor supervises one."""
         return not any(call.leg_of(person.extension) for call in self._calls()) and not any(
             one.wish.supervisor == person.extension for one in self.running

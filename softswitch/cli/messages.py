@@ -123,7 +123,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "EXTENSION waits with music and gets the conversation back.",
         "EXTENSION ждёт с музыкой и получит разговор обратно.",
     ),
-    "option.by": ("Who is asked; of a group, everybody who is free.", "Кого просим; из группы — всех свободных."),
+    "option.by": (
+        "Who is asked; of a group everybody who is free, by skill who helped least.",
+        "Кого просим; из группы — всех свободных, по навыку — того, кто помогал реже.",
+    ),
     "option.end": ("End the help.", "Закончить помощь."),
     "option.messages": ("Print the whole SIP messages too.", "Печатать и сами SIP-сообщения."),
     # Failures.

@@ -19,7 +19,7 @@ from softswitch.config.values import Wrong
 from softswitch.dialplan.codes import KEYS, Codes
 from softswitch.dialplan.routes import SUPERVISE, Inbound, Outbound, Plan, Trunk
 from softswitch.directory.accounts import Account, ha1
-from softswitch.directory.people import Directory, Group, Person
+from softswitch.directory.people import Directory, Group, Person, Skill
 
 __all__ = ["Builder"]
 
@@ -104,6 +104,7 @@ class Builder:
             barge=table.barge,
             help=table.help,
             mask=table.mask,
+            skill=table.skill,
             back=table.back,
         )
 
@@ -236,13 +237,20 @@ class Builder:
                 monitored=one.monitored,
                 whisper_customer=one.whisper_customer,
                 digits=one.digits,
+                skills=one.skills,
                 pin=pins.get(extension, ""),
             )
         groups = {
             key: Group(key=key, name=one.name, heads=one.head, disclosure=one.disclosure)
             for key, one in self._tables.groups.items()
         }
-        return Directory(people=MappingProxyType(people), groups=MappingProxyType(groups))
+        skills = {
+            key: Skill(key=key, name=one.name, number=one.number or "", ring=one.ring, each=one.each)
+            for key, one in self._tables.skills.items()
+        }
+        return Directory(
+            people=MappingProxyType(people), groups=MappingProxyType(groups), skills=MappingProxyType(skills)
+        )
 
     def _plan(self, switch: SwitchTable) -> Plan:
         trunks = {}

@@ -40,7 +40,7 @@ _WORDS: dict[str, tuple[str, str]] = {
 _KEYS = {"groups": "group", "heads": "head", "caller": "as", "ha1": "password"}
 """Words of the settings that differ from those of the file."""
 
-_SECONDS = frozenset({"expires", "expires_min", "keep_alive", "session_expires", "timeout", "ring", "keep"})
+_SECONDS = frozenset({"expires", "expires_min", "keep_alive", "session_expires", "timeout", "ring", "each", "keep"})
 
 
 def diff(old: Settings, new: Settings, language: Language = "en") -> list[str]:
@@ -62,6 +62,7 @@ class _Diff:
             self._fields("switch", {name: getattr(old.plan, name)}, {name: getattr(new.plan, name)})
         self._things("people", old.directory.people, new.directory.people, lambda one: one.name)
         self._things("groups", old.directory.groups, new.directory.groups, lambda one: one.name)
+        self._things("skills", old.directory.skills, new.directory.skills, lambda one: one.name)
         self._things("trunks", old.plan.trunks, new.plan.trunks, lambda one: one.host)
         for name in sorted(old.plan.trunks.keys() & new.plan.trunks.keys()):
             before, after = old.accounts.get(name), new.accounts.get(name)

@@ -15,6 +15,7 @@ from softswitch.config.schema import (
     PersonTable,
     RtpTable,
     SipTable,
+    SkillTable,
     TrunkTable,
     WebTable,
 )
@@ -24,7 +25,16 @@ from softswitch.config.words import shown
 from softswitch.dialplan import patterns
 from softswitch.directory.people import Role
 
-__all__ = ["addresses", "check_codes", "check_heads", "check_numbers", "check_sockets", "check_trunks", "check_web"]
+__all__ = [
+    "addresses",
+    "check_codes",
+    "check_heads",
+    "check_numbers",
+    "check_skills",
+    "check_sockets",
+    "check_trunks",
+    "check_web",
+]
 
 PORTS_PER_CALL = 4
 """RTP and RTCP of two legs."""
@@ -74,7 +84,8 @@ def check_codes(codes: CodesTable | None, outbound: Mapping[int, OutboundTable],
         return
     known: dict[str, str] = {}
     # What the file says is what is wrong, not our defaults that it clashes with.
-    for name in sorted(("listen", "whisper", "barge", "help", "mask"), key=lambda one: one in codes.model_fields_set):
+    words = ("listen", "whisper", "barge", "help", "mask", "skill")
+    for name in sorted(words, key=lambda one: one in codes.model_fields_set):
         code = getattr(codes, name)
         if not code:
             continue
@@ -108,6 +119,19 @@ def check_heads(people: Mapping[str, PersonTable], groups: Mapping[str, GroupTab
             person = people.get(extension)
             if person is not None and person.role is Role.EMPLOYEE:
                 to.warn(("groups", key, "head"), "head_role", extension, extension=extension)
+
+
+def check_skills(people: Mapping[str, PersonTable], skills: Mapping[str, SkillTable], to: Complaints) -> None:
+    """Find skills that nobody has, and numbers that mean two of them."""
+    numbers: dict[str, str] = {}
+    for key, skill in skills.items():
+        if not any(key in person.skills for person in people.values()):
+            to.warn(("skills", key), "no_skilled", at_key=True, skill=key)
+        if skill.number is None:
+            continue
+        if skill.number in numbers:
+            to.add(("skills", key, "number"), "same_number", skill.number, other=numbers[skill.number])
+        numbers[skill.number] = key
 
 
 def check_numbers(

@@ -53,6 +53,7 @@ class Names:
     people: Collection[str] = ()
     groups: Collection[str] = ()
     trunks: Collection[str] = ()
+    skills: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,12 @@ def reference(kind: str, value: str, known: Collection[str]) -> str:
     raise Refused(Wrong("no_such", fault))
 
 
-_EXAMPLES = {"person": "[people.101]", "group": "[groups.sales]", "trunk": "[trunks.provider]"}
+_EXAMPLES = {
+    "person": "[people.101]",
+    "group": "[groups.sales]",
+    "trunk": "[trunks.provider]",
+    "skill": "[skills.tariffs]",
+}
 
 
 def names(info: ValidationInfo) -> Names:
@@ -297,6 +303,10 @@ def _code(value: str) -> str | Wrong:
     return value if not value or re.fullmatch(r"[*#][0-9*#]{1,7}", value) else Wrong("not_a", {"noun": "code"})
 
 
+def _skill_number(value: str) -> str | Wrong:
+    return value if re.fullmatch(r"[0-9]{1,3}", value) else Wrong("not_a", {"noun": "skill_number"})
+
+
 def _key(value: str) -> str | Wrong:
     return value if re.fullmatch(r"[0-9*#]?", value) else Wrong("not_a", {"noun": "key"})
 
@@ -324,6 +334,10 @@ def _person(value: Any, info: ValidationInfo) -> str:
 
 def _group(value: Any, info: ValidationInfo) -> str:
     return reference("group", text(value), names(info).groups)
+
+
+def _skill(value: Any, info: ValidationInfo) -> str:
+    return reference("skill", text(value), names(info).skills)
 
 
 def _trunk(value: Any, info: ValidationInfo) -> str:
@@ -420,6 +434,7 @@ SessionTimer = Annotated[float, *times(90.0, 86400.0)]
 TrunkPatience = Annotated[float, *times(0.5, 32.0)]
 TrunkQuestions = Annotated[float | None, parsed(_questions, unit="s"), Noun("interval")]
 Silence = Annotated[float, *times(5.0, 3600.0)]
+TurnTime = Annotated[float, *times(3.0, 120.0)]
 RingTime = Annotated[float, *times(2.0, 600.0)]
 Keep = Annotated[float | None, parsed(_keep, unit="d"), Noun("time")]
 Ports = Annotated[tuple[int, int], parsed(values.ports), Noun("ports")]
@@ -442,6 +457,8 @@ MusicWord = Annotated[
     parsed(choice("music_play", "order", "shuffle", "together")),
     Noun("music_play"),
 ]
+TurnWord = Annotated[Literal["in turn", "all"], parsed(choice("turn", "in turn", "all")), Noun("turn")]
+SkillNumber = Annotated[str, parsed(_skill_number), Noun("skill_number")]
 What = Annotated[Literal["all", "none"], parsed(choice("what", "all", "none")), Noun("what")]
 RoleWord = Annotated[Role, parsed(_role), Noun("role")]
 Code = Annotated[str, parsed(_code), Noun("code")]
@@ -465,4 +482,5 @@ Digests = Annotated[tuple[Annotated[str, parsed(_digest)], ...], *_LIST, AfterVa
 Devices = Annotated[tuple[Annotated[str, parsed(choice("device", "phone"))], ...], *_LIST, Noun("device")]
 People = Annotated[tuple[Annotated[str, PlainValidator(_person)], ...], *_LIST, Noun("extension")]
 Groups = Annotated[tuple[Annotated[str, PlainValidator(_group)], ...], *_LIST, Noun("group")]
+Skills = Annotated[tuple[Annotated[str, PlainValidator(_skill)], ...], *_LIST, Noun("skill")]
 Trunks = Annotated[tuple[Annotated[str, PlainValidator(_trunk)], ...], *_LIST, AfterValidator(filled), Noun("trunk")]

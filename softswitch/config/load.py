@@ -12,7 +12,15 @@ from types import MappingProxyType
 from typing import Any
 
 from softswitch.config.build import Builder
-from softswitch.config.checks import check_codes, check_heads, check_numbers, check_sockets, check_trunks, check_web
+from softswitch.config.checks import (
+    check_codes,
+    check_heads,
+    check_numbers,
+    check_skills,
+    check_sockets,
+    check_trunks,
+    check_web,
+)
 from softswitch.config.faults import Complaints
 from softswitch.config.positions import Place, find_duplicate
 from softswitch.config.settings import Language, Settings
@@ -77,6 +85,7 @@ def load(
     check_web(tables.web, tables.sip, to)
     check_trunks(tables.trunks, to)
     check_heads(tables.people, tables.groups, to)
+    check_skills(tables.people, tables.skills, to)
     check_numbers(tables.people, tables.inbound, tables.outbound, to)
     builder = Builder(path.absolute(), tables, os.environ if environ is None else environ, to)
     settings = builder.settings(create=create)

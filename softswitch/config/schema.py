@@ -184,6 +184,11 @@ class CodesTable(Table):
         "*45",
         description="During a conversation, on a second line: record nothing more of it, until dialled again.",
     )
+    skill: kinds.Code = Field(
+        "*46",
+        description="During a conversation, with the number of a skill behind it: ask whoever is free and has it to "
+        "prompt. Without a number it is the only skill of the office.",
+    )
     back: kinds.Key = Field(
         "*",
         description="Key by which an employee who waits while a head talks in his place joins them.",
@@ -226,6 +231,7 @@ class PersonTable(Table):
         'else by INFO if it has shown that it takes that, else as tones. "info" or "sound": only so; it is not '
         "asked for events either.",
     )
+    skills: kinds.Skills = Field((), description="Skill, or list of skills, for which colleagues may ask this person.")
     pin: kinds.Pin | None = Field(
         None,
         description='6 to 12 digits to supervise from any telephone, as `{ env = "NAME" }` or `{ file = "path" }`; '
@@ -242,6 +248,20 @@ class GroupTable(Table):
     disclosure: kinds.DisclosureWord = Field(
         "none", description="Who hears two short beeps when somebody begins to supervise a person of the group."
     )
+
+
+class SkillTable(Table):
+    header: ClassVar[str] = "[skills.tariffs]"
+    about: ClassVar[str] = (
+        "What an employee may ask help for during a conversation; the short name is in the header. Of the people who "
+        "have it, those who are free and registered are rung: first who helped least in the last hour, and of these "
+        "who has been idle longest."
+    )
+
+    name: kinds.Line = Field(description="The skill's name, for people.")
+    number: kinds.SkillNumber | None = Field(None, description='What is dialled behind codes.skill: "1" to "999".')
+    ring: kinds.TurnWord = Field("in turn", description='"in turn": one after another; "all": all at once.')
+    each: kinds.TurnTime = Field(12.0, description="How long each rings when they are rung in turn.")
 
 
 class AccountTable(Table):
@@ -314,6 +334,7 @@ TABLES: tuple[type[Table], ...] = (
     CodesTable,
     PersonTable,
     GroupTable,
+    SkillTable,
     TrunkTable,
     AccountTable,
     InboundTable,

@@ -20,6 +20,7 @@ from softswitch.config.schema import (
     RecordingTable,
     RtpTable,
     SipTable,
+    SkillTable,
     SwitchTable,
     Table,
     TrunkTable,
@@ -30,7 +31,20 @@ __all__ = ["Tables"]
 
 M = TypeVar("M", bound=Table)
 
-KNOWN = ("switch", "sip", "rtp", "recording", "web", "codes", "people", "groups", "trunks", "inbound", "outbound")
+KNOWN = (
+    "switch",
+    "sip",
+    "rtp",
+    "recording",
+    "web",
+    "codes",
+    "people",
+    "groups",
+    "skills",
+    "trunks",
+    "inbound",
+    "outbound",
+)
 
 
 class Tables:
@@ -41,7 +55,7 @@ class Tables:
         for name in raw:
             if name not in KNOWN:
                 self._unknown(name)
-        self._names = Names(*(self._keys(name) for name in ("people", "groups", "trunks")))
+        self._names = Names(*(self._keys(name) for name in ("people", "groups", "trunks", "skills")))
         if "switch" not in raw:
             to.add(("switch",), "missing_table", expected='[switch] with name = "…" and domain = "…"')
         self.switch = self._table(("switch",), raw.get("switch"), SwitchTable)
@@ -52,6 +66,7 @@ class Tables:
         self.codes = self._table(("codes",), raw.get("codes", {}), CodesTable)
         self.people = self._named("people", PersonTable)
         self.groups = self._named("groups", GroupTable)
+        self.skills = self._named("skills", SkillTable)
         self.trunks = self._named("trunks", TrunkTable)
         self.inbound = self._listed("inbound", InboundTable)
         self.outbound = self._listed("outbound", OutboundTable)

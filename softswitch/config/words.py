@@ -106,6 +106,8 @@ REASONS: dict[str, tuple[str, str]] = {
         "{found} hides the outbound number {number} of line {line}",
         "{found} закрывает исходящий номер {number} из строки {line}",
     ),
+    "same_number": ("{found} is also the number of skill {other}", "{found} — номер и навыка {other}"),
+    "no_skilled": ("nobody has this skill: asking for it is in vain", "этого навыка нет ни у кого: просить некого"),
     "no_key": ('a telephone has no key "{name}"', "на телефоне нет клавиши «{name}»"),
     # Passwords.
     "no_env": ("the environment variable {name} is not set", "переменная окружения {name} не задана"),
@@ -207,6 +209,10 @@ HINTS: dict[str, tuple[str, str]] = {
         'write pin = {{ env = "PIN_110" }} in [people.110]',
         'напишите pin = {{ env = "PIN_110" }} в [people.110]',
     ),
+    "no_skilled": (
+        'write skills = "{skill}" in [people.101]',
+        'напишите skills = "{skill}" в [people.101]',
+    ),
     "no_caller": ('add as = "+…", or outside to each person', 'добавьте as = "+…" или outside каждому'),
     "privileged": ("start with CAP_NET_BIND_SERVICE, or use 5060", "нужен CAP_NET_BIND_SERVICE; обычно 5060"),
     "account": (
@@ -258,6 +264,9 @@ NOUNS: dict[str, tuple[str, str, str]] = {
     "area": ("an area code", "код города", '"495"'),
     "pattern": ("a number pattern", "шаблон номера", '"+7XXXXXXXXXX" or "112"'),
     "group": ("a group", "группа", '"sales", the name in [groups.sales]'),
+    "skill": ("a skill", "навык", '"tariffs", the name in [skills.tariffs]'),
+    "skill_number": ("the number of a skill", "номер навыка", '"1" to "999"'),
+    "turn": ("a way to ring", "способ вызова", '"in turn" or "all"'),
     "trunk": ("a trunk", "транк", '"provider", the name in [trunks.provider]'),
     "user": ("a user name", "имя пользователя", '"74951234567"'),
     "text": ("a text", "текст", '"Anna Orlova"'),
@@ -278,6 +287,8 @@ _EXPECTED_RU = {
     "a list in [ ]": "список в [ ]",
     "a table": "таблица",
     '"sales", the name in [groups.sales]': '"sales", имя из [groups.sales]',
+    '"tariffs", the name in [skills.tariffs]': '"tariffs", имя из [skills.tariffs]',
+    '"1" to "999"': 'от "1" до "999"',
     '"provider", the name in [trunks.provider]': '"provider", имя из [trunks.provider]',
 }
 """Expectations that are more than examples and "or"."""
@@ -286,6 +297,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "person": ("person", "сотрудника"),
     "group": ("group", "группы"),
     "trunk": ("trunk", "транка"),
+    "skill": ("skill", "навыка"),
 }
 """Things that are referred to by name."""
 
@@ -314,6 +326,8 @@ FOREIGN: dict[str, str] = {
     "caller_id": "as",
     "caller": "as",
     "department": "group",
+    "skill": "skills",
+    "competence": "skills",
     "bind": "listen",
     "port": "listen",
     "external_ip": "public",

@@ -9,7 +9,7 @@ from typing import Literal
 
 __all__ = ["KEYS", "Codes", "Feature", "read"]
 
-Word = Literal["listen", "whisper", "barge", "help", "mask"]
+Word = Literal["listen", "whisper", "barge", "help", "mask", "skill"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +18,7 @@ class Codes:
 
     ``help`` stands before the extension of the colleague who is asked; alone, it ends the help.
     ``mask`` stands alone: it keeps one's own conversation out of the recording, or lets it in again.
+    ``skill`` stands before the number of a skill; alone, it means the only one.
     ``back`` is the key that lets a parked employee talk again.
     """
 
@@ -26,12 +27,13 @@ class Codes:
     barge: str = "*43"
     help: str = "*44"
     mask: str = "*45"
+    skill: str = "*46"
     back: str = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """What was dialled: ``extension`` is "" where nothing followed the code."""
+    """What was dialled: ``extension``, or the number of a skill, is "" where nothing followed the code."""
 
     word: Word
     extension: str
@@ -66,6 +68,7 @@ def read(codes: Codes, dialled: str, extensions: Collection[str]) -> Feature | N
         (codes.barge, "barge"),
         (codes.help, "help"),
         (codes.mask, "mask"),
+        (codes.skill, "skill"),
     )
     found = [(code, word) for code, word in words if code and dialled.startswith(code)]
     if not found or dialled in extensions:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = ["Directory", "Group", "Person", "Role"]
+__all__ = ["Directory", "Group", "Person", "Role", "Skill"]
 
 
 class Role(StrEnum):
@@ -27,6 +27,7 @@ class Person:
     ``monitored`` False: nobody supervises this person or hears recordings of him.
     ``whisper_customer``: as a head he may whisper to customers.
     ``digits``: how digits of others are sent to the phone where "auto" would be wrong, see ``calls.leg.Media``.
+    ``skills`` are the keys of what colleagues may ask his help for.
     ``pin`` is what he types to supervise from any telephone, "" if he may not.
     """
 
@@ -42,6 +43,7 @@ class Person:
     monitored: bool = True
     whisper_customer: bool = False
     digits: Literal["auto", "info", "sound"] = "auto"
+    skills: tuple[str, ...] = ()
     pin: str = field(default="", repr=False)
 
 
@@ -56,8 +58,23 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Skill:
+    """What help may be asked for. ``number`` stands behind the feature code, "" if it cannot be dialled.
+
+    ``ring``: the free ones who have it are rung one after another, ``each`` for so many seconds, or all at once.
+    """
+
+    key: str
+    name: str
+    number: str = ""
+    ring: Literal["in turn", "all"] = "in turn"
+    each: float = 12.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Directory:
-    """People by extension and groups by key."""
+    """People by extension, groups and skills by key."""
 
     people: Mapping[str, Person]
     groups: Mapping[str, Group]
+    skills: Mapping[str, Skill] = field(default_factory=lambda: MappingProxyType({}))

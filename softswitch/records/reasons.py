@@ -38,6 +38,7 @@ _PHRASES: Mapping[str, str] = {
     "other site": "запрос с другого сайта",
     # Why supervision or help is not possible.
     "nobody is free to help": "никто не свободен",
+    "nobody who is free can help with this": "никто из свободных этого не знает",
     "no telephone of a colleague can be reached": "телефоны коллег недоступны",
     "no telephone of the supervisor can be reached": "телефон наблюдателя недоступен",
     "no telephone answered": "ни один телефон не ответил",
@@ -57,6 +58,7 @@ _KINDS: Mapping[str, str] = {
     "person": "сотрудника",
     "person in this conversation": "в этом разговоре сотрудника",
     "group": "группы",
+    "skill": "навыка",
     "conversation": "разговора",
     "running conversation": "идущего разговора",
     "recording": "записи",

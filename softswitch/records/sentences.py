@@ -168,6 +168,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "SupervisionChanged+take over": ("{supervisor} talks with the customer", "{supervisor} говорит с клиентом"),
     "HelpAsked": ("{employee} asks for help: {colleagues}", "{employee} просит подсказать: {colleagues}"),
+    "HelpAsked+skill": (
+        "{employee} asks for help with {skill}: {colleagues}",
+        "{employee} просит подсказать ({skill}): {colleagues}",
+    ),
     "HelpStarted": (
         "{colleague} helps {employee}, the customer does not hear it (came after {waiting})",
         "{colleague} подсказывает: {employee}; клиент этого не слышит (ожидание {waiting})",
@@ -292,6 +296,8 @@ def _cases(line: Line) -> list[str]:
             return [f"{kind}+{data.get('purpose')}", kind]
         case "SupervisionStarted" | "SupervisionChanged":
             return [f"{kind}+{data.get('mode')}", kind]
+        case "HelpAsked" if data.get("skill"):
+            return [f"{kind}+skill", kind]
         case "TakenOver" if data.get("parked"):
             return [f"{kind}+parked", kind]
         case "SupervisionRefused" if data.get("action") == "PIN":

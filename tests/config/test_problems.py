@@ -83,7 +83,7 @@ ONE = {
     "a key outside of tables": (
         'language = "ru"\n' + HEAD,
         "1:1 language: unknown key "
-        "(known here: switch, sip, rtp, recording, web, codes, people, groups, trunks, inbound, outbound)",
+        "(known here: switch, sip, rtp, recording, web, codes, people, groups, skills, trunks, inbound, outbound)",
     ),
     "a table of the future": (HEAD + "[queues.sales]\n", "7:1 queues: this version has no queues yet"),
     "registration with a provider": (

@@ -83,6 +83,6 @@ def test_the_reference_has_every_key_of_every_table() -> None:
     page = reference.markdown()
     for key in ("domain", "listen", "ports", "what", "password", "head", "server", "realm", "to", "as"):
         assert f"| `{key}` |" in page
-    assert page.count("## `[") == 11
+    assert page.count("## `[") == 12
     assert "PydanticUndefined" not in page
     assert '| `expires` | a time, `"1m"` to `"1d"` | `"1h"` |' in page

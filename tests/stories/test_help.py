@@ -174,3 +174,34 @@ def test_a_conversation_that_ends_while_the_colleague_rings_stops_the_ringing():
     assert office.expert.idle  # type: ignore[attr-defined]
     assert office.settled()
     assert NUMBER in str(office.events)
+
+
+@pytest.mark.parametrize("late_offer", [False, True])
+def test_the_second_call_is_answered_hears_that_it_is_done_and_ends_by_itself(late_offer: bool):
+    office = asked()
+    second = office.phone("101", host="10.0.3.1", late_offer=late_offer)
+    second.call("*44105")
+    office.run_until(lambda: second.talking, 2)
+    office.run(0.15)
+    if not late_offer:
+        assert second.hears(800.0, 0.1) > -30.0
+    office.run_until(lambda: second.idle, 3)
+    assert second.status == 200
+    assert 'text="the colleague is called"' in second.last("BYE", request=True)["reason"]
+    assert office.expert.talking or office.expert.ringing  # type: ignore[attr-defined]
+    office.expert.hang_up()  # type: ignore[attr-defined]
+    office.customer.hang_up()
+    office.run(6)
+    assert office.settled()
+
+
+def test_a_second_call_whose_telephone_vanishes_leaves_nothing():
+    office = asked(sound=False)
+    second = office.phone("101", host="10.0.3.1")
+    second.call("*44105")
+    office.run_until(lambda: second.talking, 2)
+    second.vanish()
+    office.run(60)
+    office.customer.hang_up()
+    office.run(45)
+    assert office.settled()

@@ -65,7 +65,7 @@ class Supervision(Protocol):
     def end(self, supervision: str) -> None: ...
 
     def invite_prompter(self, person: str, to: str, conversation: ConversationId | None = None) -> SupervisionRow:
-        """Call ``to``, "person:105" or "group:support", to prompt ``person``."""
+        """Call ``to``, "person:105", "group:support" or "skill:tariffs", to prompt ``person``."""
         ...
 
 
