@@ -5,16 +5,17 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
-import tree_sitter
-import tree_sitter_toml
+if TYPE_CHECKING:
+    import tree_sitter
 
 __all__ = ["Path", "Place", "Positions", "find_duplicate"]
 
 Path = tuple[str | int, ...]
 """Keys and array indices from the root, as pydantic's ``loc``."""
 
-_LANGUAGE = tree_sitter.Language(tree_sitter_toml.language())
 _KEYS = frozenset({"bare_key", "quoted_key", "dotted_key"})
 
 
@@ -89,7 +90,7 @@ class _Text:
     def __init__(self, text: str) -> None:
         self._source = text.encode()
         self._lines = self._source.split(b"\n")
-        self._tree = tree_sitter.Parser(_LANGUAGE).parse(self._source)
+        self._tree = _parser().parse(self._source)
 
     def place(self, node: tree_sitter.Node) -> Place:
         row, column = node.start_point
@@ -134,6 +135,15 @@ def _inside_arrays(key: Path, counts: dict[Path, int], *, repeated: bool) -> Pat
         if path in counts:
             path = (*path, counts[path])
     return path
+
+
+@cache
+def _parser() -> tree_sitter.Parser:
+    """A file without a fault never needs it: it is loaded for the first complaint."""
+    import tree_sitter
+    import tree_sitter_toml
+
+    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_toml.language()))
 
 
 def _key(node: tree_sitter.Node) -> Path:

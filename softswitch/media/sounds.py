@@ -7,6 +7,7 @@ wide-band telephones hear wide-band music, and a minute of it takes 1.9 MB, once
 from __future__ import annotations
 
 import random
+import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +15,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from softswitch.errors import NotPossible
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["PLAYLISTS", "RATE", "WIDE", "Sound", "default_music", "load", "pieces_of"]
@@ -116,13 +116,13 @@ def _joined(path: Path, files: tuple[tuple[Path, int, int], ...], shuffled: bool
 
 @lru_cache(maxsize=CACHED)
 def _decoded(path: Path, _changed: int, _size: int) -> Sound:
-    return _decode(path, _rate_of(path))
+    return _plain(path) or _decode(path, _rate_of(path))
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """Open a file with the decoder. Raises NotPossible for what has no sound or cannot be read, also later on."""
-    # Imported late: a switch that plays no file does not load the decoder's 100 MB of libraries.
+    # Imported late: a switch that plays no other file does not load the decoder's 100 MB of libraries.
     import av
 
     # PyAV before 19 refuses a file whose title is not UTF-8, unless told; PyAV 19 no longer knows the word.
@@ -147,6 +147,7 @@ def _rate_of(path: Path) -> int:
 
 def _decode(path: Path, rate: int) -> Sound:
     import av
+    import numpy as np
 
     pieces: list[NDArray[np.int16]] = []
     length = 0
@@ -164,6 +165,21 @@ def _decode(path: Path, rate: int) -> Sound:
     return Sound(bytes(np.concatenate(pieces).astype("<i2")), rate)
 
 
+def _plain(path: Path) -> Sound | None:
+    """Return a WAV file that is in the core's own form already, as the built-in music is; None for any other."""
+    try:
+        with wave.open(str(path)) as file:
+            rate, length = file.getframerate(), file.getnframes()
+            if (file.getnchannels(), file.getsampwidth()) != (1, 2) or rate not in (RATE, WIDE):
+                return None
+            if not 0 < length <= MAX_DURATION * rate:
+                return None
+            samples = file.readframes(length)
+    except (wave.Error, EOFError, OSError):
+        return None  # The decoder knows more about it, or says what is wrong.
+    return Sound(samples[: len(samples) // 2 * 2], rate) if len(samples) > 1 else None
+
+
 @lru_cache(maxsize=1)
 def default_music() -> bytes:
     """Return calm music to wait with: 25.6 s that begin where they end, at ``MUSIC_LEVEL``.
@@ -172,6 +188,8 @@ def default_music() -> bytes:
     with two quiet overtones that dies away; what rings beyond the end rings on
     at the beginning, so the loop has no seam.
     """
+    import numpy as np
+
     step = RATE * 2 // 5
     bars = [_chord(name) for name in ("C", "Am", "F", "G", "Em", "Am", "Dm", "G")]
     order = (0, 1, 2, 3, 4, 3, 2, 1)
@@ -192,6 +210,8 @@ def _chord(name: str) -> list[float]:
 
 
 def _plucked(frequency: float, loudness: float) -> NDArray[np.float64]:
+    import numpy as np
+
     time = np.arange(3 * RATE) / RATE
     tone = sum(part * np.sin(2 * np.pi * frequency * (k + 1) * time) for k, part in enumerate((1.0, 0.3, 0.1)))
     # 8 ms of attack so that no note clicks; e-fold in 0.7 s, and a straight line to zero at the end.
@@ -202,5 +222,7 @@ def _plucked(frequency: float, loudness: float) -> NDArray[np.float64]:
 
 def _ring(sound: NDArray[np.float64], start: int, note: NDArray[np.float64]) -> None:
     """Add a note to a loop."""
+    import numpy as np
+
     places = (start + np.arange(len(note))) % len(sound)
     sound[places] += note

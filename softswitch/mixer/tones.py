@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Sequence
 from functools import lru_cache
-
-import numpy as np
-from numpy.typing import NDArray
 
 __all__ = ["RATE", "render"]
 
@@ -30,10 +29,18 @@ def render(frequencies: tuple[float, ...], level: float, cadence: tuple[float, .
         pairs = [cadence[i : i + 2] for i in range(0, len(cadence), 2)]
         turns = (frequencies[i % len(frequencies)] for i in range(len(pairs)))
         return b"".join(render((one,), level, pair) for one, pair in zip(turns, pairs, strict=True))
-    wave = _wave(frequencies, level, _period(frequencies) if not cadence else max(1, round(sum(cadence) * RATE)))
-    if cadence:
-        wave *= _envelope(cadence, len(wave))
-    return wave.round().clip(-32768, 32767).astype("<i2").tobytes()
+    # Without NumPy: its import would hold up the loop of a switch that has just started, for a few milliseconds' work.
+    if not cadence:
+        samples = _wave(frequencies, level, 0, _period(frequencies))
+        return struct.pack(f"<{len(samples)}h", *samples)
+    samples = [0] * max(1, round(sum(cadence) * RATE))
+    start = 0.0
+    for i, seconds in enumerate(cadence):
+        first, last = round(start * RATE), min(round((start + seconds) * RATE), len(samples))
+        start += seconds
+        if i % 2 == 0 and last > first:
+            samples[first:last] = _wave(frequencies, level, first, last, fade=min(_FADE, (last - first) // 2))
+    return struct.pack(f"<{len(samples)}h", *samples)
 
 
 def _period(frequencies: Sequence[float]) -> int:
@@ -41,27 +48,12 @@ def _period(frequencies: Sequence[float]) -> int:
     return RATE if all(f == int(f) for f in frequencies) else 10 * RATE
 
 
-def _wave(frequencies: Sequence[float], level: float, samples: int) -> NDArray[np.float64]:
+def _wave(frequencies: Sequence[float], level: float, first: int, last: int, fade: int = 0) -> list[int]:
+    """Return the samples from ``first`` to before ``last``; the outermost ``fade`` of them swell and die away."""
     amplitude = 32768.0 * 10.0 ** (level / 20.0) * 2.0**0.5
-    time = np.arange(samples) / RATE
-    wave = np.zeros(samples)
-    for frequency in frequencies:
-        wave += amplitude * np.sin(2.0 * np.pi * round(frequency, 1) * time)
-    return wave
-
-
-def _envelope(cadence: Sequence[float], samples: int) -> NDArray[np.float64]:
-    envelope = np.zeros(samples)
-    start = 0.0
-    for i, seconds in enumerate(cadence):
-        first, last = round(start * RATE), min(round((start + seconds) * RATE), samples)
-        start += seconds
-        if i % 2 or last <= first:
-            continue
-        fade = min(_FADE, (last - first) // 2)
-        envelope[first:last] = 1.0
-        if fade:
-            ramp = (np.arange(fade) + 1) / (fade + 1)
-            envelope[first : first + fade] = ramp
-            envelope[last - fade : last] = ramp[::-1]
-    return envelope
+    turns = [2.0 * math.pi * round(frequency, 1) / RATE for frequency in frequencies]
+    wave = [amplitude * sum(math.sin(turn * at) for turn in turns) for at in range(first, last)]
+    for i in range(fade):
+        wave[i] *= (i + 1) / (fade + 1)
+        wave[-1 - i] *= (i + 1) / (fade + 1)
+    return [max(-32768, min(32767, round(sample))) for sample in wave]

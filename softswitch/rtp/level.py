@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log10
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["SILENCE", "LevelMeter", "Second", "dbov"]
 
@@ -63,7 +65,7 @@ class LevelMeter:
 
     def add(self, pcm: NDArray[np.int16]) -> bool:
         """Measure one frame; return whether it is speech."""
-        power = int(np.sum(pcm.astype(np.int64) ** 2)) // len(pcm)
+        power = int((pcm.astype("int64") ** 2).sum()) // len(pcm)
         self._power += power
         self._frames += 1
         if not self._floor:

@@ -13,8 +13,7 @@ from typing import Any, cast
 
 import aiosqlite
 from sqlalchemy import AsyncAdaptedQueuePool, Connection, Table, event, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -118,9 +117,10 @@ class Database:
 
     def _make_postgres(self) -> AsyncEngine:
         import asyncpg  # an extra, for those who use it
+        from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
-        dialect: Any = asyncpg_dialect.dialect
-        _, words = dialect().create_connect_args(self.url)
+        made: Any = dialect
+        _, words = made().create_connect_args(self.url)
         # A lock of somebody else is an outage like any other: the events wait in the spool, not in the server's queue.
         settings = {"lock_timeout": f"{round(self._busy * 1000)}", "application_name": "softswitch"}
 
@@ -152,15 +152,20 @@ class Database:
 
     def upsert(self, table: Table, key: Sequence[str]) -> Any:
         """Return an insert of whole rows that replaces the rows that have the same key."""
-        module = sqlite if self.path is not None else postgresql
-        statement = module.insert(table)
+        statement = self._insert(table)
         rest = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in key}
         return statement.on_conflict_do_update(index_elements=list(key), set_=rest)
 
     def insert_new(self, table: Table) -> Any:
         """Return an insert that leaves rows alone that are there already."""
-        module = sqlite if self.path is not None else postgresql
-        return module.insert(table).on_conflict_do_nothing()
+        return self._insert(table).on_conflict_do_nothing()
+
+    def _insert(self, table: Table) -> Any:
+        if self.path is not None:
+            return sqlite.insert(table)
+        from sqlalchemy.dialects import postgresql  # only where it is used: a start should not wait for it
+
+        return postgresql.insert(table)
 
     async def close(self) -> None:
         if self._engine is not None:

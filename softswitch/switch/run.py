@@ -54,6 +54,7 @@ async def _serve(loaded: Loaded) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT)
+    gc.enable()
     stopping = asyncio.ensure_future(switch.stopped())
     await asyncio.wait({stopping, ending}, return_when=asyncio.FIRST_COMPLETED)
     await switch.stop()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from softswitch import __version__
 from softswitch import events as facts
-from softswitch.api.socket import SOCKET_NAME, ControlSocket
 from softswitch.bus import Bus, Subscription
 from softswitch.calls.call import Call
 from softswitch.calls.control import Control
@@ -26,8 +26,6 @@ from softswitch.clock import SystemClock
 from softswitch.config import ConfigError, Settings, diff, load
 from softswitch.config.load import Loaded
 from softswitch.config.settings import Language
-from softswitch.directory.grants import Grants
-from softswitch.directory.login import Login, NotNow
 from softswitch.errors import NoSuch, NotPossible
 from softswitch.events import Event
 from softswitch.ids import ConversationId, Ids, NodeId
@@ -52,7 +50,6 @@ from softswitch.store.spool import Alarm
 from softswitch.switch.action import Action, ActionCall
 from softswitch.switch.addresses import Addresses
 from softswitch.switch.authority import Directory
-from softswitch.switch.commands import SwitchCommands
 from softswitch.switch.ground import (
     check_folders,
     check_ports,
@@ -69,6 +66,7 @@ from softswitch.switch.reload import in_force
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
 
 __all__ = ["Switch"]
 
@@ -141,11 +139,9 @@ class Switch:
             await self._start_sip(undo)
             self._release_dialogs()
             await self._close_what_died()
-            self._prepare_login(undo)
+            await self._prepare_login(undo)
             self.started = self.clock.utc()
-            control = ControlSocket(settings.switch.data / SOCKET_NAME, SwitchCommands(self), self._log)
-            await control.start()
-            undo.push_async_callback(control.close)
+            await self._start_control(undo)
             await self._start_web(undo)
             undo.push_async_callback(self._end_tasks)
             self._spawn(self._keep_resolved())
@@ -286,6 +282,8 @@ class Switch:
     async def _after_reload(self) -> None:
         """What of a new configuration needs the disk or the network."""
         await self._directory.resolve()
+        from softswitch.directory.login import NotNow
+
         try:
             await self.login.forget_strangers()
         except NotNow:
@@ -412,7 +410,7 @@ class Switch:
             listen,
             lambda _: None,
             trace=self.trace,
-            on_waited=self.endpoint.overload.note,
+            on_waited=self._note_wait,
         )
 
     def _sip_settings(self) -> SipSettings:
@@ -465,7 +463,11 @@ class Switch:
             keys=settings.keys,
         )
 
-    def _prepare_login(self, undo: contextlib.AsyncExitStack) -> None:
+    async def _prepare_login(self, undo: contextlib.AsyncExitStack) -> None:
+        await _loaded("softswitch.directory.login")
+        from softswitch.directory.grants import Grants
+        from softswitch.directory.login import Login
+
         database = Database(self.settings.switch.database, busy=LOGIN_BUSY)
         undo.push_async_callback(database.close)
         self.login = Login(
@@ -476,11 +478,21 @@ class Switch:
             ids=self._ids,
         )
 
+    async def _start_control(self, undo: contextlib.AsyncExitStack) -> None:
+        await _loaded("softswitch.api.socket", "softswitch.switch.commands")
+        from softswitch.api.socket import SOCKET_NAME, ControlSocket
+        from softswitch.switch.commands import SwitchCommands
+
+        control = ControlSocket(self.settings.switch.data / SOCKET_NAME, SwitchCommands(self), self._log)
+        await control.start()
+        undo.push_async_callback(control.close)
+
     async def _start_web(self, undo: contextlib.AsyncExitStack) -> None:
         self.web_address = None
         if self.settings.web is None:
             return
-        from softswitch.switch.web import start_web  # a third of a second that an office without it need not wait
+        await _loaded("softswitch.switch.web")
+        from softswitch.switch.web import start_web
 
         self.web_address = await start_web(self, undo)
 
@@ -519,6 +531,11 @@ class Switch:
 
     def _publish(self, event: Event) -> None:
         self.bus.publish(event)
+
+    def _note_wait(self, waited: float) -> None:
+        # What waited for the start of the switch says nothing about how many calls it can carry.
+        if self._running:
+            self.endpoint.overload.note(waited)
 
     def _on_media(self) -> None:
         for event in self.engine.events():
@@ -617,3 +634,8 @@ class Switch:
             _, deaf = await asyncio.wait(self._tasks, timeout=LET_GO)
             if deaf:
                 self._log.warning("actions did not end", count=len(deaf))
+
+
+async def _loaded(*modules: str) -> None:
+    """Import in a thread what telephones need not wait for: from here on they are served meanwhile."""
+    await asyncio.to_thread(lambda: [importlib.import_module(module) for module in modules])

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-
-import dns.asyncresolver
-import dns.exception
-import dns.rdatatype
-import dns.resolver
+from typing import TYPE_CHECKING
 
 from softswitch.sip.events import Destination, Transport
+
+if TYPE_CHECKING:
+    import dns.asyncresolver
+    import dns.resolver
 
 __all__ = ["Resolver", "is_numeric", "read_hosts"]
 
@@ -162,6 +163,12 @@ class Resolver:
         if fresh is not None:
             return fresh
         resolver = self._resolver
+        # In a thread, since it takes a fifth of a second; an office whose providers have addresses never loads it.
+        await asyncio.to_thread(_load)
+        import dns.asyncresolver
+        import dns.exception
+        import dns.resolver
+
         try:
             if resolver is None:
                 resolver = self._resolver = dns.asyncresolver.Resolver()
@@ -186,6 +193,11 @@ class Resolver:
         self._known.pop((name, kind), None)
         self._known[name, kind] = _Known(records, now + ttl, now + ttl + stale)
         return records
+
+
+@functools.cache
+def _load() -> None:
+    importlib.import_module("dns.asyncresolver")
 
 
 def _records(answer: dns.resolver.Answer, kind: str) -> tuple[tuple[str, int], ...]:
