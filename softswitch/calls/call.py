@@ -7,6 +7,7 @@ before anything that follows from them reaches the wire.
 
 from __future__ import annotations
 
+import weakref
 from contextlib import suppress
 from dataclasses import replace
 
@@ -90,16 +91,31 @@ class Call:
         self._incoming = incoming
         self._began = now
         self._room = desk.engine.open_room()
+
+        # The parts know their call weakly: what ends is then gone at once, and is not left to the garbage collector,
+        # which would find half a minute of calls there and stop the office to walk through them.
+        me = weakref.ref(self)
+
+        def itself() -> Call:
+            call = me()
+            assert call is not None, "a part outlived its call"
+            return call
+
+        def publish(event: Event) -> None:
+            desk.publish(facts.place(event, conversation))
+
+        self.publish = publish
+        """Tell an event as a part of this conversation."""
         self.hearing = Hearing(
             desk.engine,
             self._room,
             office.music,
-            own=lambda source: desk.owns_source(self, source),
+            own=lambda source: desk.owns_source(itself(), source),
             disown=desk.released,
         )
-        self.legs = Legs(desk, office, self._room, lambda port: desk.owns_port(self, port), self.publish)
-        self.silence = Silence(self.legs, self.publish)
-        self._hunt = Hunt(self, office, desk, incoming, caller)
+        self.legs = Legs(desk, office, self._room, lambda port: desk.owns_port(itself(), port), publish)
+        self.silence = Silence(self.legs, publish)
+        self._hunt = Hunt(weakref.proxy(self), office, desk, incoming, caller)
         self._caller = Leg(
             id=desk.ids.leg(),
             session=incoming.session,
@@ -111,8 +127,8 @@ class Call:
         self._ringing_sent = False
         self._early: SessionDescription | None = None
         self._attendant: Attendant | None = None
-        self._recording = ConversationRecording(desk, self.publish)
-        self.audience = Audience(self.hearing, self._recording, lambda: self.sides)
+        self._recording = ConversationRecording(desk, publish)
+        self.audience = Audience(self.hearing, self._recording, lambda: itself().sides)
         self.places = Places(self, desk)
         self._answered_caller = False
         self._outcome: Failure | None = None
@@ -674,7 +690,3 @@ class Call:
             for leg in self.legs
             if leg is not self._caller and leg.state is not LegState.ENDED and leg.ended_as is None
         ]
-
-    def publish(self, event: Event) -> None:
-        """Tell it as a part of this conversation."""
-        self._desk.publish(facts.place(event, self.id))

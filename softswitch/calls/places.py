@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,15 @@ class Places:
     """
 
     def __init__(self, call: Call, desk: Desk) -> None:
-        self._call, self._desk = call, desk
+        self._weakly, self._desk = weakref.ref(call), desk
         self._parked: dict[Leg, Leg] = {}
         """By who talks in his place."""
+
+    @property
+    def _call(self) -> Call:
+        call = self._weakly()
+        assert call is not None, "a part outlived its call"
+        return call
 
     def __iter__(self) -> Iterator[Leg]:
         """Those who are parked."""
