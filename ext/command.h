@@ -87,7 +87,7 @@ static inline void command_session(core *c, const command *m, int64_t now) {
     memcpy(signaller.ip, f.format.signaller, sizeof signaller.ip);
     for (int i = 0; i < 16; i++)
         if (signaller.ip[i]) signaller.family = i < 4 && signaller.family != 6 ? 4 : 6;
-    if (policy_signal(&p->policy, &m->session.remote, &signaller)) {
+    if (policy_signal(&p->policy, &m->session.remote, &signaller, now / 1000000)) {
         core_rewire(c, p, WIRE_LEARN);
         memset(&p->rtcp_heard, 0, sizeof p->rtcp_heard);
     }

@@ -64,9 +64,9 @@ cdef extern from "core.h" nogil:
         uint8_t family
     ctypedef struct source_policy:
         address signalled, current
-    int policy_signal(source_policy *p, const address *remote, const address *signaller)
+    int policy_signal(source_policy *p, const address *remote, const address *signaller, int64_t now)
     void policy_relearn(source_policy *p)
-    int policy_receive(source_policy *p, const address *source, int expected, uint32_t ssrc, uint16_t number)
+    int policy_receive(source_policy *p, const address *source, int expected, uint32_t ssrc, uint16_t number, int64_t now)
     int policy_control(const source_policy *p, const address *source)
     const address *policy_target(const source_policy *p)
 
@@ -309,19 +309,19 @@ cdef class SourcePolicy:
     def __cinit__(self):
         memset(&self._p, 0, sizeof(self._p))
 
-    def signal(self, remote, signaller=None):
+    def signal(self, remote, signaller=None, int64_t now=0):
         cdef address a, b
         _address(&a, remote)
         _address(&b, None if signaller is None else (signaller, 0))
-        return bool(policy_signal(&self._p, &a, &b))
+        return bool(policy_signal(&self._p, &a, &b, now))
 
     def relearn(self):
         policy_relearn(&self._p)
 
-    def receive(self, source, bint expected, uint32_t ssrc, uint16_t number):
+    def receive(self, source, bint expected, uint32_t ssrc, uint16_t number, int64_t now=0):
         cdef address a
         _address(&a, source)
-        return policy_receive(&self._p, &a, expected, ssrc, number)
+        return policy_receive(&self._p, &a, expected, ssrc, number, now)
 
     def control(self, source):
         cdef address a

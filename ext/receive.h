@@ -130,7 +130,7 @@ static inline void core_receive(core *c, uint32_t index, int channel, const uint
     int audio = h.payload_type == p->payload_receive || h.payload_type == p->payload_type;
     int expected = p->has_session && (event || audio || h.payload_type == PAYLOAD_TYPE_CN);
     if (from) {
-        int verdict = policy_receive(&p->policy, from, expected, h.ssrc, h.sequence);
+        int verdict = policy_receive(&p->policy, from, expected, h.ssrc, h.sequence, now / 1000000);
         if (verdict == POLICY_DROP) {
             p->counters.bad_source++;
             return;

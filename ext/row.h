@@ -74,8 +74,7 @@ static inline void row_claim(core *c, port *p, int64_t now) {
     uint8_t mode = kept ? MODE_MIX : MODE_SILENT, returning = 0;
     if (heard == 1 && p->row[only].target == MIX_UNITY && HANDLE_KIND(p->row[only].source) == KIND_PORT &&
         relay_possible((port *)core_source(c, p->row[only].source), p)) {
-        int settled = kept == 1 && p->row[only].gain == MIX_UNITY;
-        if (seam_waits(c, p, (port *)core_source(c, p->row[only].source), settled)) {
+        if (seam_waits(c, p, (port *)core_source(c, p->row[only].source), kept == 1)) {
             returning = p->returning ? p->returning : 1;
         } else {
             mode = MODE_RELAY;

@@ -53,11 +53,11 @@ static inline int seam_holds(core *c, port *p, int64_t now, int *led) {
     return 0;
 }
 
-/* Whether a listener that is mixed now must stay so for a while before `from` is passed through to it. */
-static inline int seam_waits(const core *c, const port *p, const port *from, int settled) {
+/* Whether a listener that is mixed now must stay so for a while before `from`, whom it hears `alone`, is passed through to
+ * it: not when nothing of `from` was ever played to it. */
+static inline int seam_waits(const core *c, const port *p, const port *from, int alone) {
     if (p->mode != MODE_MIX || p->returning == SEAM_NOW) return 0;
-    if (!settled) return 1;
-    return from->playout.codec && from->playout.state != PLAYOUT_IDLE && port_decoded(c, from);
+    return !alone || (from->playout.codec && from->playout.state != PLAYOUT_IDLE && port_decoded(c, from));
 }
 
 /* Whether what waits are packets as they came: long ones were cut, and their pieces have one number. */

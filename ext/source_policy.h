@@ -14,6 +14,8 @@ typedef struct {
 
 enum { POLICY_DROP, POLICY_ACCEPT, POLICY_LATCHED };
 enum { POLICY_PROOF = 4, POLICY_STRANGER = 100, POLICY_CANDIDATES = 4 };
+#define POLICY_STRANGER_MS 2000 /* for so long a stranger must have kept it up */
+#define POLICY_YOUNG_MS 5000    /* and so long ago the address was signalled */
 
 typedef struct {
     address from;
@@ -21,12 +23,16 @@ typedef struct {
     uint16_t next;
     uint8_t count;
     uint8_t age; /* 0 is the one heard last */
+    int64_t since_ms, heard_ms; /* when its run of packets began, and when the last of it came */
 } policy_candidate;
 
 typedef struct {
     address current, signalled;
     address signaller; /* the host that SIP comes from, port 0; family 0: not known */
     uint8_t learning;
+    uint8_t hidden; /* the signalled address means nothing out here: packets will come from another */
+    uint8_t proven; /* somebody has been believed since that address was signalled */
+    int64_t signalled_ms;
     policy_candidate candidates[POLICY_CANDIDATES];
 } source_policy;
 
@@ -36,14 +42,24 @@ static inline int address_same_host(const address *a, const address *b) {
     return a->family == b->family && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
 }
 
+/* RFC 1918, RFC 6598, RFC 3927, RFC 4193 and link-local IPv6: addresses that mean something on their own side of a NAT. */
+static inline int address_private(const address *a) {
+    const uint8_t *ip = a->ip;
+    if (a->family == 6) return (ip[0] & 0xfe) == 0xfc || (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80);
+    return ip[0] == 10 || (ip[0] == 172 && (ip[1] & 0xf0) == 16) || (ip[0] == 192 && ip[1] == 168) ||
+           (ip[0] == 100 && (ip[1] & 0xc0) == 64) || (ip[0] == 169 && ip[1] == 254);
+}
+
 /* Return 1 if the learning window was opened anew. */
-static inline int policy_signal(source_policy *p, const address *remote, const address *signaller) {
+static inline int policy_signal(source_policy *p, const address *remote, const address *signaller, int64_t now_ms) {
+    int same = address_equal(&p->signalled, remote);
+    if (!same) memset(p, 0, sizeof *p);
     p->signaller = *signaller;
-    if (address_equal(&p->signalled, remote)) return 0;
-    memset(p, 0, sizeof *p);
+    p->hidden = remote->family && signaller->family && address_private(remote) && !address_private(signaller);
+    if (same) return 0;
     p->signalled = *remote;
-    p->signaller = *signaller;
     p->learning = remote->family != 0;
+    p->signalled_ms = now_ms;
     return 1;
 }
 
@@ -56,6 +72,7 @@ static inline int policy_lock(source_policy *p, const address *from) {
     int moved = !address_equal(&p->current, from);
     p->current = *from;
     p->learning = 0;
+    p->proven = 1;
     return moved ? POLICY_LATCHED : POLICY_ACCEPT;
 }
 
@@ -77,24 +94,44 @@ static inline policy_candidate *policy_find(source_policy *p, const address *fro
     return found;
 }
 
-/* Packets in sequence that prove a source: few from a host that signalling has named, many from any other. */
-static inline int policy_proof(const source_policy *p, const address *from) {
-    int named = !p->signaller.family || address_same_host(from, &p->signaller) || address_same_host(from, &p->signalled);
-    return named ? POLICY_PROOF : POLICY_STRANGER;
+/* Whether signalling has named the host: in SDP, as where SIP comes from, or it was believed before. */
+static inline int policy_names(const source_policy *p, const address *from) {
+    return address_same_host(from, &p->signaller) || address_same_host(from, &p->signalled) ||
+           (p->current.family && address_same_host(from, &p->current));
+}
+
+/* Whether this candidate has proven itself. Few packets do where signalling has named the host. A stranger is believed
+ * only if the peer is behind a NAT that signalling does not show, nobody else was ever heard, and the stranger was there
+ * before every other one: who sprays ports comes after the call, and from one host. */
+static inline int policy_proves(const source_policy *p, const policy_candidate *c, int64_t now_ms) {
+    if (policy_names(p, &c->from)) return c->count >= POLICY_PROOF;
+    if (!p->hidden || p->proven || c->count < POLICY_STRANGER) return 0;
+    if (now_ms - p->signalled_ms < POLICY_YOUNG_MS || now_ms - c->since_ms < POLICY_STRANGER_MS) return 0;
+    for (int i = 0; i < POLICY_CANDIDATES; i++) {
+        const policy_candidate *other = &p->candidates[i];
+        if (other->from.family && other->since_ms < c->since_ms && now_ms - other->heard_ms < POLICY_STRANGER_MS) return 0;
+    }
+    return 1;
 }
 
 /* Judge one RTP packet; `expected`: its payload type was agreed. */
-static inline int policy_receive(source_policy *p, const address *from, int expected, uint32_t ssrc, uint16_t number) {
+static inline int policy_receive(source_policy *p, const address *from, int expected, uint32_t ssrc, uint16_t number,
+                                 int64_t now_ms) {
     if (!p->learning) return p->current.family && address_equal(&p->current, from) ? POLICY_ACCEPT : POLICY_DROP;
     if (address_equal(from, &p->signalled) || (p->current.family && address_equal(from, &p->current)))
         return policy_lock(p, from);
     if (!expected) return POLICY_DROP;
     policy_candidate *c = policy_find(p, from);
-    if (c->count && c->ssrc == ssrc && c->next == number) c->count = (uint8_t)(c->count + (c->count < 255));
-    else c->count = 1;
+    if (c->count && c->ssrc == ssrc && c->next == number) {
+        c->count = (uint8_t)(c->count + (c->count < 255));
+    } else {
+        c->count = 1;
+        c->since_ms = now_ms;
+    }
     c->ssrc = ssrc;
     c->next = (uint16_t)(number + 1);
-    return c->count >= policy_proof(p, from) ? policy_lock(p, from) : POLICY_DROP;
+    c->heard_ms = now_ms;
+    return policy_proves(p, c, now_ms) ? policy_lock(p, from) : POLICY_DROP;
 }
 
 /* RTCP may come from any port of the host that RTP is believed from. */

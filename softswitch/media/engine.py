@@ -115,8 +115,8 @@ class MediaSession:
     the codec's fmtp as the peer wrote it: what he would like to be sent.
     ``payload_receive`` is the number that he sends, None if it is ``payload_type`` too.
     ``signaller`` is the numeric host that the peer's SIP comes from: packets from
-    there, though not from ``remote``, are believed soon; from strangers after two
-    seconds without others.
+    there, though not from ``remote``, are believed soon; from strangers hardly ever
+    (``rtp.source_policy``).
     ``noise``: the peer understands comfort noise (RFC 3389), always by payload type 13.
     ``keys``: digits of the peer are commands to us; they are told, but reach nobody who hears it.
     ``told``: keys that others press are told to the peer by its signalling, so where no events were agreed

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from softswitch.media import kernels
 from softswitch.media.engine import Codec
-from tests.media.virtual_room import LAW, Phone, Room, gaps
+from tests.media.virtual_room import LAW, Phone, Room, gaps, sine
 
 LEVELS = [round(300 * 1.35**k) for k in range(15)]
 """So far apart that a frame's number can be read at a gain of 1.0 and of 0.9 alike."""
@@ -126,3 +126,24 @@ def test_what_waits_is_sent_at_once_when_the_mixer_is_left() -> None:
     a.send(payload, 0, room.now)
     room.step()
     assert [p.payload for p in b.packets] == [payload]
+
+
+@pytest.mark.parametrize("first", ["rows", "listener", "source"])
+def test_who_is_heard_before_both_have_a_session_is_passed_through_from_the_first_packet(first: str) -> None:
+    room = Room()
+    a, b = room.phone(440.0, signed=first == "source"), room.phone(signed=first == "listener")
+    b.silent = a.silent = True
+    room.connect((b, [a]))
+    room.run(0.1)
+    for phone in (a, b):
+        room.engine.set_session(phone.port, phone.session)
+    room.run(0.1)
+    a.silent = False
+    payload = kernels.encode(0, np.full(160, 1, np.int16).tobytes())
+    a.send(payload, 0, room.now)
+    room.step()
+    assert b.packets[-1].payload == payload
+    b.forget()
+    room.run(1.0)
+    assert gaps(b.packets) == []
+    assert b.packets[-1].payload == kernels.encode(0, sine(440.0, 160, (a.spoken - 1) * 160).tobytes())

@@ -44,6 +44,7 @@ def test_latching_is_told_once() -> None:
 
 def test_a_phone_behind_nat_is_heard_and_answered_after_four_packets() -> None:
     room, a, b = pair()
+    room.renegotiate(a, signaller=NAT[0])
     signalled, a.address = a.address, NAT
     room.run(0.3)
     assert room.told(Latched)[-1] == Latched(a.port, NAT)
@@ -58,6 +59,7 @@ def test_a_phone_behind_nat_is_heard_and_answered_after_four_packets() -> None:
 def test_the_packets_of_a_proof_are_dropped_and_counted() -> None:
     room, a, b = pair()
     b.silent = True
+    room.renegotiate(a, signaller=NAT[0])
     a.address = NAT
     room.run(0.5)
     assert len(b.packets) == a.spoken - 3
@@ -143,6 +145,7 @@ def test_after_a_silence_the_peer_may_come_from_another_address() -> None:
     room.run(0.5)
     a.silent = True
     room.run(2.5)
+    room.renegotiate(a, signaller=NAT[0])
     a.silent, a.address = False, NAT
     room.run(0.2)
     assert room.told(Latched)[-1] == Latched(a.port, NAT)

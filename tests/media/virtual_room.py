@@ -133,13 +133,17 @@ class Room:
         self.events: list[MediaEvent] = []
         self.stats: dict[PortId, PortStats] = {}
 
-    def phone(self, frequency: float | None = None, codec: Codec = Codec.PCMU, **session: object) -> Phone:
+    def phone(
+        self, frequency: float | None = None, codec: Codec = Codec.PCMU, *, signed: bool = True, **session: object
+    ) -> Phone:
+        """Open a port and let a phone speak there; not ``signed``: its session is set later."""
         opened = self.engine.open_port(self.room, "10.99.0.1")
         n = len(self.phones)
         address = (f"192.0.2.{n + 1}", 4000)
         agreed = MediaSession(remote=address, codec=codec, payload_type=LAW[codec][1], dtmf_send=101, dtmf_receive=101)
         agreed = replace(agreed, **session)  # type: ignore[arg-type]
-        self.engine.set_session(opened.id, agreed)
+        if signed:
+            self.engine.set_session(opened.id, agreed)
         phone = Phone(self.engine, opened.id, address, agreed, 1000 + n, (7 * n % 20) / 1000, frequency)
         self.phones.append(phone)
         return phone
