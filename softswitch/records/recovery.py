@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from softswitch.events import ConversationEnded, DeviceBound, DeviceUnbound, Event, LegEnded
+from softswitch.events import AccountBanned, ConversationEnded, DeviceBound, DeviceUnbound, Event, LegEnded
 from softswitch.ids import ConversationId, LegId
 from softswitch.records.cdr import Cdr, ConversationFold
 
@@ -45,6 +45,8 @@ class Recovered:
     """Registrations that are still valid."""
     expired: tuple[DeviceBound, ...] = ()
     """Registrations that ran out while nobody watched."""
+    bans: tuple[AccountBanned, ...] = ()
+    """Bans that are still in force, the oldest first."""
     recordings: tuple[tuple[ConversationId, str], ...] = ()
     """Files that were being written, relative to the recordings folder."""
     last_seq: int = 0

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from softswitch.events import DeviceBound, DeviceReachability, DeviceUnbound, SwitchStopped
+from softswitch.events import (
+    AccountBanned,
+    BanLifted,
+    DeviceBound,
+    DeviceReachability,
+    DeviceUnbound,
+    Event,
+    SwitchStopped,
+)
 from softswitch.ids import ConversationId, NodeId
 from softswitch.records.cdr import ConversationFold
 from softswitch.records.codec import decode
@@ -18,6 +26,9 @@ from softswitch.store.database import Database
 from softswitch.store.schema import bindings, conversations, events, recordings
 
 __all__ = ["recovered_from_database", "recovered_from_spool"]
+
+LATELY = 5000
+"""The last events outside of conversations, among which bans are looked for: in ten minutes there are hardly more."""
 
 
 async def recovered_from_database(database: Database, node: NodeId, now: datetime) -> Recovered:
@@ -39,12 +50,18 @@ async def recovered_from_database(database: Database, node: NodeId, now: datetim
             recordings.c.finished_at.is_(None), recordings.c.error == ""
         )
         files = (await connection.execute(unfinished.order_by(recordings.c.started_at))).all()
+        mine_alone = events.c.node == node, events.c.conversation.is_(None)
+        lately = select(events.c.seq, events.c.kind, events.c.body).where(*mine_alone).order_by(events.c.seq.desc())
+        of_bans = lately.limit(LATELY).subquery()
+        banning = select(of_bans.c.body).where(of_bans.c.kind.in_((AccountBanned.__name__, BanLifted.__name__)))
+        told = [decode(body) for (body,) in (await connection.execute(banning.order_by(of_bans.c.seq))).all()]
         last = select(events.c.at, events.c.kind).where(events.c.node == node).order_by(events.c.seq.desc()).limit(1)
         final = (await connection.execute(last)).first()
     return Recovered(
         conversations=_open(folds.values()),
         bindings=tuple(event for event in bound if event.expires_at > now),
         expired=tuple(event for event in bound if event.expires_at <= now),
+        bans=_in_force((record.event for record in told if record is not None), now),
         recordings=tuple((ConversationId(conversation), path) for conversation, path in files),
         alive_at=final.at if final else None,
         orderly=final is None or final.kind == SwitchStopped.__name__,
@@ -55,6 +72,7 @@ def recovered_from_spool(records: Iterable[tuple[int, bytes]], now: datetime) ->
     """Return what these records leave open, as far as they go back."""
     folds: dict[ConversationId, ConversationFold] = {}
     devices: dict[tuple[str, str], Device] = {}
+    banning: list[Event | None] = []
     alive_at, orderly = None, True
     for _, body in records:
         record = decode(body)
@@ -64,6 +82,8 @@ def recovered_from_spool(records: Iterable[tuple[int, bytes]], now: datetime) ->
         match record.event:
             case DeviceBound() | DeviceUnbound() | DeviceReachability():
                 apply_device(devices, record.event)
+            case AccountBanned() | BanLifted():
+                banning.append(record.event)
             case _:
                 _fold(folds, body)
     bound = [device.bound for device in devices.values()]
@@ -71,6 +91,7 @@ def recovered_from_spool(records: Iterable[tuple[int, bytes]], now: datetime) ->
         conversations=_open(folds.values()),
         bindings=tuple(event for event in bound if event.expires_at > now),
         expired=tuple(event for event in bound if event.expires_at <= now),
+        bans=_in_force(banning, now),
         recordings=tuple((fold.conversation, path) for fold in folds.values() for path in fold.open_recordings),
         alive_at=alive_at,
         orderly=orderly,
@@ -90,3 +111,15 @@ def _fold(folds: dict[ConversationId, ConversationFold], body: str | bytes) -> N
 
 def _open(folds: Iterable[ConversationFold]) -> tuple[OpenConversation, ...]:
     return tuple(open_conversation(fold) for fold in folds if fold.arrived is not None and fold.ended is None)
+
+
+def _in_force(told: Iterable[Event | None], now: datetime) -> tuple[AccountBanned, ...]:
+    bans: dict[tuple[str, str], AccountBanned] = {}
+    for event in told:
+        match event:
+            case AccountBanned():
+                bans.pop((event.source, event.account), None)
+                bans[event.source, event.account] = event
+            case BanLifted():
+                bans.pop((event.source, event.account), None)
+    return tuple(ban for ban in bans.values() if ban.at + timedelta(seconds=ban.seconds) > now)

@@ -8,6 +8,7 @@ registration is the affair of the endpoint, which does not ban it.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,6 +61,10 @@ class Bans:
         if len(self._bans) > MOST:
             self._bans.popitem(last=False)
         return Ban(*key, self._bans[key])
+
+    def restore(self, bans: Iterable[Ban]) -> None:
+        """Take back what a process before had, the oldest first; before anything is added."""
+        self._bans.update({(ban.source, ban.account): ban.until for ban in bans})
 
     def holds(self, source: str, account: str, now: float) -> bool:
         if not self._bans:

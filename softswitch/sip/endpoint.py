@@ -191,6 +191,9 @@ class Endpoint:
         """Who may not try a password any more, the oldest first."""
         return self._bans.all(now)
 
+    def restore_bans(self, bans: Iterable[Ban]) -> None:
+        self._bans.restore(bans)
+
     def unban(self, source: str | None, account: str | None, now: float) -> list[Ban]:
         """Lift the bans of a source, an account, or both; None is any. Return those that were in force."""
         return self._bans.lift(source, account, now)

@@ -16,11 +16,12 @@ from softswitch.events import DeviceReachability, Event, RecordingFailed, Record
 from softswitch.ids import ConversationId
 from softswitch.media import wav
 from softswitch.records.recovery import Recovered
+from softswitch.sip.bans import Ban
 from softswitch.sip.events import Binding, DialogState, Flow, SessionId
 from softswitch.sip.parser import ParseError
 from softswitch.sip.uri import parse_uri
 
-__all__ = ["Mended", "bindings_of", "dialogs_of", "disconnected", "mend_recordings"]
+__all__ = ["Mended", "bans_of", "bindings_of", "dialogs_of", "disconnected", "mend_recordings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,14 @@ def bindings_of(recovered: Recovered, clock: Clock) -> list[Binding]:
             )
         )
     return bindings
+
+
+def bans_of(recovered: Recovered, clock: Clock) -> list[Ban]:
+    """Return who may not try a password yet: a restart is no amnesty."""
+    now, civil = clock.now(), clock.utc()
+    return [
+        Ban(ban.source, ban.account, now + ban.seconds - (civil - ban.at).total_seconds()) for ban in recovered.bans
+    ]
 
 
 def disconnected(recovered: Recovered, now: datetime) -> list[Event]:

@@ -60,7 +60,7 @@ from softswitch.switch.ground import (
     speakable,
     taken,
 )
-from softswitch.switch.inheritance import bindings_of, dialogs_of, disconnected, mend_recordings
+from softswitch.switch.inheritance import bans_of, bindings_of, dialogs_of, disconnected, mend_recordings
 from softswitch.switch.metrics import Metrics
 from softswitch.switch.reload import in_force
 
@@ -499,10 +499,11 @@ class Switch:
     # What the process before left behind -----------------------------------------------------------------------------
 
     def _take_over(self) -> None:
-        """Take back the registrations."""
+        """Take back the registrations and the bans."""
         for bound in self._recovered.bindings:
             self.live.apply(bound)
         self.endpoint.restore(bindings_of(self._recovered, self.clock), self.clock.now())
+        self.endpoint.restore_bans(bans_of(self._recovered, self.clock))
 
     def _release_dialogs(self) -> None:
         """Release the peers of dead dialogs: those in a call, those that ring, those that wait.

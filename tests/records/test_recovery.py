@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from softswitch.events import (
+    AccountBanned,
+    BanLifted,
     ConversationEnded,
     DeviceBound,
     DeviceReachability,
@@ -17,6 +19,7 @@ from softswitch.events import (
 from softswitch.ids import ConversationId
 from softswitch.records.query import Records
 from softswitch.records.recovery import Recovered, closing_events
+from softswitch.records.state import recovered_from_spool
 from tests.records.office import NODE, Office, until
 from tests.records.story import at, call
 
@@ -131,6 +134,24 @@ async def test_registrations_that_are_still_valid_survive(tmp_path: Path) -> Non
     assert [event.contact for event in office.recovered.expired] == ["sip:102@c"]
     (gone,) = closing_events(office.recovered, office.clock.utc())
     assert (type(gone).__name__, gone.at) == ("DeviceUnbound", at(30))
+    await office.stop()
+
+
+async def test_bans_survive_until_they_end_or_are_lifted(tmp_path: Path) -> None:
+    office = await Office(tmp_path / "a").start()
+    first, second = (AccountBanned(at=at(0), source=one, account="101", seconds=600.0) for one in ("s1", "s2"))
+    third = AccountBanned(at=at(300), source="s3", account="102", seconds=600.0)
+    office.publish(first, second, third)
+    office.publish(BanLifted(at=at(310), source="s1", account="101"), BanLifted(at=at(310), source="s3", account="102"))
+    office.publish(replace(third, at=at(320)))
+    office = await office.killed()
+    spooled = list(office.spool.read(0, office.spool.last + 1))
+    office.clock.advance_to(office.clock.now() + 500)
+    await office.start()
+    kept = [("s2", at(0)), ("s3", at(320))]
+    assert [(ban.source, ban.at) for ban in office.recovered.bans] == kept
+    assert [(ban.source, ban.at) for ban in recovered_from_spool(spooled, at(500)).bans] == kept
+    assert [(ban.source, ban.at) for ban in recovered_from_spool(spooled, at(600)).bans] == kept[1:]
     await office.stop()
 
 

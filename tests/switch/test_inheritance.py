@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from softswitch.clock import VirtualClock
-from softswitch.events import DeviceBound, DeviceReachability
+from softswitch.events import AccountBanned, DeviceBound, DeviceReachability
 from softswitch.records.recovery import Recovered
-from softswitch.switch.inheritance import bindings_of, disconnected
+from softswitch.sip.bans import Ban, Bans
+from softswitch.switch.inheritance import bans_of, bindings_of, disconnected
 
 
 def bound(contact: str, transport: str) -> DeviceBound:
@@ -39,3 +40,14 @@ def test_a_registration_over_a_stream_waits_for_its_phone_and_one_over_udp_does_
             at=clock.utc(), person="101", contact="sip:101@b;transport=tcp", reachable=False, why="disconnected"
         )
     ]
+
+
+def test_a_ban_lasts_as_long_as_it_would_have_without_the_restart():
+    clock = VirtualClock()
+    ban = AccountBanned(at=clock.utc() - timedelta(seconds=200), source="10.0.0.1", account="101", seconds=600.0)
+    kept = bans_of(Recovered(bans=(ban,)), clock)
+    assert kept == [Ban("10.0.0.1", "101", clock.now() + 400)]
+    bans = Bans()
+    bans.restore(kept)
+    assert bans.holds("10.0.0.1", "101", clock.now() + 399)
+    assert not bans.holds("10.0.0.1", "101", clock.now() + 400)
