@@ -390,7 +390,6 @@ class TransactionLayer:
         self._udp_only[address_of(to)] = now + UDP_ONLY_LIFE
         branch = client.machine.request.via.branch or ""
         again = self._new_client(client.machine.request, to, branch)
-        again.cancel_headers = client.cancel_headers
         outputs = self._start_client(again, now)
         if client.cancel_headers is not None:
             outputs += self.cancel(again.key, now, client.cancel_headers)

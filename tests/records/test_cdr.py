@@ -15,6 +15,7 @@ from softswitch.events import (
     LegAnswered,
     LegDialog,
     LegEnded,
+    LegHeld,
     LegOffered,
     LegRinging,
     MediaQuality,
@@ -97,6 +98,37 @@ def test_of_two_ringing_devices_the_one_that_loses_has_no_talk() -> None:
     assert (loser.ring, loser.talk, loser.cause) == (5.0, 0.0, "answered elsewhere")
     assert (winner.ring, winner.talk, winner.codec) == (4.0, 0.0, "PCMU")
     assert (record.ring, record.wait) == (5.0, 6.0)
+
+
+def test_who_stands_beside_neither_rings_for_the_call_nor_answers_it() -> None:
+    # The head rings at 2 s and answers at 3 s; 102 never rings and answers at 5 s.
+    beside = replace(offered(D, 1, "person:110"), purpose="supervise")
+    record = cdr(
+        [
+            arrived(),
+            offered(B, 0),
+            beside,
+            LegRinging(conversation=C, at=at(2), leg=D, status=180),
+            LegAnswered(conversation=C, at=at(3), leg=D, codec="PCMA"),
+            LegAnswered(conversation=C, at=at(5), leg=B, codec="PCMA"),
+            LegHeld(conversation=C, at=at(6), leg=D),
+            LegEnded(conversation=C, at=at(9), leg=B, cause="hung up"),
+        ]
+    )
+    assert (record.answered_at, record.answered_by) == (at(5), "person:102")
+    assert (record.wait, record.ring, record.talk, record.hold) == (5.0, 0.0, 4.0, 0.0)
+
+
+def test_what_a_leg_said_of_its_dialog_after_its_end_frees_nobody_twice() -> None:
+    late = LegDialog(conversation=C, at=at(9), leg=B, state="late")
+    ended = LegEnded(conversation=C, at=at(8), leg=B, cause="hung up")
+    assert fold([arrived(), offered(B, 0), replace(late, at=at(7))]).dialogs == {B: "late"}
+    assert fold([arrived(), offered(B, 0), ended, late]).dialogs == {}
+
+
+def test_a_monotonic_clock_that_leaps_by_decades_is_not_believed() -> None:
+    ringing = LegRinging(conversation=C, at=at(4), up=20 * 365 * 86400.0, leg=B, status=180)
+    assert cdr([replace(arrived(), up=1.0), replace(offered(B, 0), up=1.0), ringing]).wait == 4.0
 
 
 def test_a_running_conversation_counts_up_to_its_last_event() -> None:

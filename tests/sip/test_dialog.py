@@ -58,6 +58,16 @@ def test_a_response_without_contact_is_answered_where_the_invite_went() -> None:
     assert str(Dialog.of_uac(request, response).remote_target) == "sip:bob@office.example"
 
 
+def test_the_route_of_who_called_is_the_recorded_one_backwards() -> None:
+    # RFC 3261 section 12.1.2: reversed for the UAC; section 12.1.1: as it stands for the UAS.
+    request = invite(Record_Route="<sip:p2.example;lr>, <sip:p1.example;lr>")
+    called = Dialog.of_uas(request, "ours", 1)
+    assert called is not None
+    assert called.request("BYE").headers.all("Route") == ["<sip:p2.example;lr>", "<sip:p1.example;lr>"]
+    calling = Dialog.of_uac(request, request.reply(200, to_tag="theirs"))
+    assert calling.request("BYE").headers.all("Route") == ["<sip:p1.example;lr>", "<sip:p2.example;lr>"]
+
+
 def test_a_resumed_dialog_leaps_over_requests_that_its_journal_may_have_missed() -> None:
     dialog = opened(Record_Route="<sip:p1.example;lr>, <sip:p2.example;lr>")
     state = dialog.state(SessionId("s"), Flow("udp", ALICE, BOB))

@@ -252,6 +252,14 @@ class TestMergedRequests:
         stack.tick(32.0)
         assert not stack.is_merged(incoming(via=self.OTHER_PATH))
 
+    def test_one_that_is_no_invite_is_forgotten_with_timer_j(self) -> None:
+        stack = layer()
+        key = ring(stack, incoming("OPTIONS"))
+        stack.respond(key, incoming("OPTIONS").reply(200, to_tag="b"), 0.0)
+        assert stack.is_merged(incoming("OPTIONS", via=self.OTHER_PATH))
+        stack.tick(32.0)
+        assert not stack.is_merged(incoming("OPTIONS", via=self.OTHER_PATH))
+
 
 class TestVia:
     """RFC 3261 sections 18.2.1 and 18.2.2, RFC 3581."""
