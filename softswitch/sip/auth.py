@@ -128,7 +128,7 @@ class DigestServer:
         most_nonces: int = MOST_NONCES,
     ) -> None:
         self.realm = realm
-        self._secret = secret or ids.token(256).encode()
+        self._secret = secret
         self._ids, self._life, self._rfc2069 = ids, round(life * 1000), rfc2069
         self.offer(algorithms)
         self._most_nonces = most_nonces

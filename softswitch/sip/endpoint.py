@@ -82,7 +82,7 @@ class Endpoint:
         self._layer = TransactionLayer(ids, settings.timers, settings.advertised, settings.server)
         self._stack = Stack(settings, ids, self._layer, authority)
         self._digest = DigestServer(
-            settings.secret,
+            ids.token(256).encode(),
             ids,
             settings.realm or settings.domain,
             life=settings.nonce_life,
@@ -180,7 +180,7 @@ class Endpoint:
         return [*changes]
 
     def use(self, settings: SipSettings) -> None:
-        """Swap the settings in, but for ``domain``, ``realm``, ``secret`` and ``timers``; sessions keep theirs."""
+        """Swap the settings in, but for ``domain``, ``realm`` and ``timers``; sessions keep theirs."""
         self._settings = self._stack.settings = settings
         self._registrar.use(settings)
         self._digest.offer(settings.algorithms)

@@ -33,15 +33,13 @@ class SipSettings:
     ``advertised`` tells host and port for Via and Contact towards a flow or
     destination, since an office has phones on both sides of its NAT. ``hosts``
     are further names and addresses under which this switch is known, beside
-    ``domain``. ``secret`` signs nonces and stateless tags; keep it over restarts
-    and phones need no new challenge after one.
+    ``domain``.
     """
 
     domain: str
     realm: str = ""
     server: str = "softswitch"
     hosts: frozenset[str] = frozenset()
-    secret: bytes = b""
     advertised: Callable[[Flow | Destination], tuple[str, int]] = _own_address
     timers: Timers = field(default_factory=Timers)
     min_expires: int = 60
