@@ -247,6 +247,9 @@ class _Reader:
             if delta is not None and not await self._send(delta):
                 return TOO_SLOW
             self._at = change.seq
+            await asyncio.sleep(
+                0
+            )  # a socket with room never waits, and calls must not wait for a reader who comes back
             if not self._access.login.holds(self._access.grant):
                 return LOGGED_OUT
         return None

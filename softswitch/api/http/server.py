@@ -10,14 +10,12 @@ from collections.abc import Generator, Sequence
 import uvicorn
 from starlette.types import ASGIApp
 
+from softswitch.api.http.connection import MOST_CONNECTIONS, Connection, LiveConnection
 from softswitch.errors import NotPossible
 
 __all__ = ["WebServer"]
 
 BACKLOG = 128
-MOST_REQUESTS = 500
-"""Connections at a time; each agent's browser holds one or two."""
-
 GRACE = 2
 """Seconds that a stopping server waits for answers under way."""
 
@@ -38,8 +36,8 @@ class WebServer:
         self._config = uvicorn.Config(
             app,
             loop="none",
-            http="h11",
-            ws="websockets-sansio",
+            http=Connection,
+            ws=LiveConnection,
             ws_max_size=4096,
             ws_ping_interval=20.0,
             ws_ping_timeout=20.0,
@@ -49,7 +47,7 @@ class WebServer:
             server_header=False,
             proxy_headers=bool(proxies),
             forwarded_allow_ips=list(proxies),
-            limit_concurrency=MOST_REQUESTS,
+            limit_concurrency=MOST_CONNECTIONS,
             backlog=BACKLOG,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=GRACE,
