@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from weakref import WeakSet
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,3 +47,20 @@ def test_a_virtual_clock_carries_civil_time_along():
     before = clock.utc()
     clock.advance_to(90.0)
     assert (clock.utc() - before).total_seconds() == 90.0
+
+
+class _Key:
+    """Something whose end can be seen."""
+
+
+def test_deadlines_that_were_cleared_do_not_pile_up() -> None:
+    deadlines: Deadlines[_Key] = Deadlines()
+    seen: WeakSet[_Key] = WeakSet()
+    deadlines.set(_Key(), 0.5)  # the earliest stays, so that none of the others ever surfaces
+    for at in range(1000):
+        key = _Key()
+        seen.add(key)
+        deadlines.set(key, 1.0 + at)
+        deadlines.set(key, None)
+    del key
+    assert len(seen) <= 65

@@ -425,3 +425,17 @@ def test_files_are_released_when_all_of_them_is_safe_but_for_the_last_two(folder
     assert sorted(folder.glob("*.journal")) == files[-2:]
     assert [number for number, _ in spool.read(395, 10)] == [396, 397, 398, 399, 400]
     spool.close()
+
+
+def test_what_a_torn_record_left_behind_the_end_is_wiped_at_the_next_start(folder: Path) -> None:
+    spool = make(folder)
+    fill(spool, 1, 3)
+    spool.close()
+    (path,) = folder.glob("*.journal")
+    end = len(path.read_bytes().rstrip(b"\0"))
+    with path.open("r+b") as file:
+        file.seek(end)
+        file.write(frame(4, payload(4))[:-1])
+    make(folder).close()
+    assert path.read_bytes()[end:].strip(b"\0") == b""
+    assert numbers(folder) == [1, 2, 3]
