@@ -35,7 +35,6 @@ static inline void port_clock(port *p, uint8_t which, uint32_t clock) {
 static inline uint8_t port_ptime(uint8_t which, int asked) {
     const codec *k = &codecs[which];
     int ptime = asked >= 60 ? 60 : asked < 10 ? 20 : asked / 10 * 10;
-    if (!k->bytes && (ptime == 30 || ptime == 50)) ptime -= 10;
     while (ptime > 10 && k->bytes * ptime / 20 > CORE_DATAGRAM - RTP_HEADER) ptime -= 10;
     return (uint8_t)ptime;
 }

@@ -14,6 +14,8 @@ enum {
     OPUS_PIECE = 40,        /* samples of 2.5 ms: what every duration is a multiple of */
     OPUS_LONGEST = 5760,    /* RTP clock units of 120 ms, the longest packet */
     OPUS_LOSS = 30,         /* percent, the most that is expected: beyond, recovery data cost more than they mend */
+    OPUS_JOINED = 5,        /* frames of 10 ms in one packet of ours, at most */
+    OPUS_TEN_BYTES = 251,   /* of one of them: what it takes besides its first byte is told in one byte (section 3.2.1) */
     OPUS_FUNCTIONS = 9
 };
 /* Values of opus_defines.h, which are part of the library's binary interface. */
@@ -129,11 +131,46 @@ static int opus_decode(void *state, const uint8_t *payload, int length, int16_t 
     return opus.decode(opus_decoder(state), payload, length, pcm, room / OPUS_PIECE * OPUS_PIECE, 0);
 }
 
-/* 10, 20, 40 or 60 ms. One or two bytes are its way to say that the packet need not be sent. */
+/* One frame of 10, 20, 40 or 60 ms. One or two bytes are its way to say that the packet need not be sent. */
 static int opus_encode(void *state, const int16_t *pcm, int n, uint8_t *payload, int room) {
     opus_block *b = state;
     int length = opus.encode(opus_encoder(b), pcm, n, payload, room);
     return length < 0 || (b->dtx && length <= 2) ? 0 : length;
+}
+
+/* Frames of 10 ms that share a packet, which is how 30 and 50 ms are sent: Opus has no such frames. */
+typedef struct {
+    int count;
+    uint8_t toc, sizes[OPUS_JOINED];
+    uint8_t data[OPUS_JOINED * OPUS_TEN_BYTES];
+    int length;
+} opus_joint;
+
+/* Encode 10 ms into `frame`, which has OPUS_TEN_BYTES; 1 is an empty frame of DTX, 0 or less a failure. */
+static inline int opus_ten(void *state, const int16_t *pcm, uint8_t *frame) {
+    int length = opus.encode(opus_encoder(state), pcm, OPUS_RATE / 100, frame, OPUS_TEN_BYTES);
+    return length == 2 && ((opus_block *)state)->dtx ? 1 : length;
+}
+
+/* Add a frame; 0 if it cannot share the packet with those before it: their modes differ, or it is full. */
+static inline int opus_join(opus_joint *j, const uint8_t *frame, int length) {
+    if (j->count == OPUS_JOINED || (j->count && j->toc != frame[0])) return 0;
+    j->toc = frame[0];
+    j->sizes[j->count++] = (uint8_t)(length - 1);
+    memcpy(j->data + j->length, frame + 1, (size_t)(length - 1));
+    j->length += length - 1;
+    return 1;
+}
+
+/* Write the packet (RFC 6716 section 3.2.5, code 3 with sizes of their own); 0 if all its frames are empty. */
+static inline int opus_close(const opus_joint *j, uint8_t *packet) {
+    if (!j->length) return 0;
+    uint8_t *out = packet;
+    *out++ = j->toc | 3;
+    *out++ = (uint8_t)(0x80 | j->count);
+    for (int i = 0; i + 1 < j->count; i++) *out++ = j->sizes[i];
+    memcpy(out, j->data, (size_t)j->length);
+    return (int)(out - packet) + j->length;
 }
 
 static int opus_conceal(void *state, int16_t *pcm, int n) {

@@ -54,13 +54,33 @@ static inline void port_encode(core *c, port *p, uint32_t timestamp, const int16
     p->marker = size <= 0;
 }
 
+/* The same for 30 and 50 ms of Opus. A frame of another mode than those before it begins a packet of its own. */
+static inline void port_encode_tens(core *c, port *p, uint32_t timestamp, const int16_t *pcm, int n) {
+    opus_joint joint;
+    uint8_t frame[OPUS_TEN_BYTES];
+    int ten = OPUS_RATE / 100;
+    joint.count = joint.length = 0;
+    for (int at = 0; at <= n; at += ten) {
+        int length = at + ten <= n ? opus_ten(p->coder->state, pcm + at, frame) : 0;
+        if (length > 0 && opus_join(&joint, frame, length)) continue;
+        int size = opus_close(&joint, p->coder->packet);
+        if (size > 0) port_packet(c, p, p->payload_type, p->marker, timestamp, p->coder->packet, size);
+        p->marker = size <= 0;
+        timestamp += (uint32_t)joint.count * p->ticks / 2;
+        joint.count = joint.length = 0;
+        if (length > 0) opus_join(&joint, frame, length);
+        else timestamp += p->ticks / 2; /* what the codec failed at is missing */
+    }
+}
+
 /* Send what waits for its packet to be full, as it is. */
 static inline void port_flush(core *c, port *p) {
     if (!p->packed) return;
     uint16_t waiting = p->packed;
     p->packed = 0;
     if (!codecs[p->codec].bytes) {
-        port_encode(c, p, p->packet_timestamp, p->coder->collected, waiting);
+        if (waiting == OPUS_RATE * 3 / 100) port_encode_tens(c, p, p->packet_timestamp, p->coder->collected, waiting);
+        else port_encode(c, p, p->packet_timestamp, p->coder->collected, waiting);
         return;
     }
     port_packet(c, p, p->payload_type, p->marker, p->packet_timestamp, p->coder ? p->coder->packet : p->packet, waiting);
@@ -94,12 +114,21 @@ static inline void port_audio(core *c, port *p, const int16_t *pcm) {
     } else if (p->ptime == 10) {
         port_encode(c, p, p->timestamp, pcm, k->frame / 2);
         port_encode(c, p, p->timestamp + p->ticks / 2, pcm + k->frame / 2, k->frame / 2);
-    } else if (p->ptime < 40) {
+    } else if (p->ptime < 30) {
         port_encode(c, p, p->timestamp, pcm, k->frame);
     } else {
+        int full = k->frame * p->ptime / 20, tens = p->ptime % 20 != 0;
         memcpy(p->coder->collected + p->packed, pcm, k->frame * sizeof *pcm);
         p->packed = (uint16_t)(p->packed + k->frame);
-        if (p->packed * 20 >= k->frame * p->ptime) port_flush(c, p);
+        if (p->packed < full) return;
+        if (!tens) {
+            port_flush(c, p);
+            return;
+        }
+        port_encode_tens(c, p, p->packet_timestamp, p->coder->collected, full);
+        p->packet_timestamp += p->ticks * p->ptime / 20;
+        p->packed = (uint16_t)(p->packed - full);
+        memmove(p->coder->collected, p->coder->collected + full, p->packed * sizeof *pcm);
     }
 }
 

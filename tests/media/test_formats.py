@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+
+import numpy as np
 import pytest
 
 from softswitch.errors import NotPossible
+from softswitch.media import kernels, libopus
 from softswitch.media.engine import Codec, Digit, Track, Unheard
 from softswitch.rtp.packet import Packet
 from tests.media.test_recording import NOWHERE, start, stop
-from tests.media.virtual_room import Phone, Room, gaps, level
+from tests.media.virtual_room import AMPLITUDE, Phone, Room, gaps, level
 
+LIBRARY = libopus.find()
+if isinstance(LIBRARY, libopus.Library):
+    kernels.use_opus(LIBRARY.addresses)
 G729 = {"payload_type": 18, "format": "G729/8000 annexb=no"}
 
 
@@ -193,3 +200,45 @@ def test_another_rate_is_refused() -> None:
     room = Room()
     with pytest.raises(NotPossible):
         room.engine.record(room.room, {}, NOWHERE, rate=44_100)
+
+
+@pytest.mark.skipif(isinstance(LIBRARY, libopus.Missing), reason=str(LIBRARY))
+@pytest.mark.parametrize("ptime", [10, 20, 30, 40, 50, 60])
+def test_packets_of_opus_are_as_long_as_the_peer_wants_them(ptime: int) -> None:
+    room = Room()
+    a, b = room.phone(440.0), room.phone()
+    b.silent = True
+    room.renegotiate(b, codec=Codec.OPUS, payload_type=111, ptime=ptime)
+    room.call(a, b)
+    room.run(1.5)
+    codec = kernels.Codec(6)
+    packets = b.packets
+    assert {codec.lasts(p.payload) for p in packets} == {ptime * 48}
+    assert {(q.timestamp - p.timestamp) % (1 << 32) for p, q in itertools.pairwise(packets)} == {ptime * 48}
+    # Code 3 with sizes of their own (RFC 6716 section 3.2.5) where Opus has no frame so long: frames of 10 ms.
+    if ptime in (30, 50):
+        assert {p.payload[0] & 3 for p in packets} == {3}
+        assert {p.payload[1] for p in packets} == {0x80 | ptime // 10}
+    heard = np.concatenate([np.frombuffer(codec.decode(p.payload) or b"", "<i2") for p in packets]).astype(float)
+    assert len(heard) == len(packets) * ptime * 16
+    tone = heard[-8000:] @ np.exp(-2j * np.pi * 440 * np.arange(8000) / 16_000) / 4000
+    assert 20 * np.log10(abs(tone) / AMPLITUDE) == pytest.approx(0, abs=1.5)
+    assert (
+        np.abs(np.diff(heard[-8000:])).max() < 1.5 * AMPLITUDE * 2 * np.pi * 440 / 16_000
+    )  # no frame is missing or cut
+
+
+@pytest.mark.skipif(isinstance(LIBRARY, libopus.Missing), reason=str(LIBRARY))
+def test_lengths_of_opus_change_in_mid_speech_without_a_gap() -> None:
+    room = Room()
+    a, b = room.phone(440.0), room.phone()
+    b.silent = True
+    room.renegotiate(b, codec=Codec.OPUS, payload_type=111)
+    room.call(a, b)
+    room.run(0.5)
+    for ptime in (50, 30, 60, 50, 10, 30, 20):
+        room.renegotiate(b, ptime=ptime)
+        room.run(0.27)
+    codec = kernels.Codec(6)
+    ends = [(p.timestamp + codec.lasts(p.payload)) % (1 << 32) for p in b.packets]
+    assert [p.timestamp for p in b.packets[1:]] == ends[:-1]
