@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from softswitch.errors import NoSuch
-from softswitch.events import Event
+from softswitch.events import DigitPressed, Event, LegDialog
 from softswitch.ids import ConversationId
 from softswitch.records.cdr import Cdr, ConversationFold, LegRecord
 from softswitch.records.codec import Record, decode
@@ -179,8 +179,7 @@ class Records:
             # The numbers of a spool are those of its one node, of which the name stands in its records only.
             after = min(through.values(), default=0)
             # A file of it is parsed in some tenths of a second, which the calls of this loop must not wait for.
-            found = await asyncio.to_thread(self._spool.after, after)
-        tail = [record for _, body in found if (record := decode(body)) is not None]
+            tail = await asyncio.to_thread(_records_after, self._spool, after)
         return [record for record in tail if record.seq > through.get(record.node, 0)]
 
     async def _through(self) -> dict[str, int]:
@@ -199,19 +198,33 @@ class Records:
     async def _folds(
         self, connection: AsyncConnection | None, names: set[ConversationId], tail: Iterable[Record]
     ) -> dict[ConversationId, ConversationFold]:
-        folds: dict[ConversationId, ConversationFold] = {}
-        records: list[Record] = []
+        bodies: list[str] = []
         if connection is not None and names:
-            bodies = select(events.c.body).where(events.c.conversation.in_(names)).order_by(events.c.node, events.c.seq)
-            records = [record for (body,) in await connection.execute(bodies) if (record := decode(body)) is not None]
-        known = {(record.node, record.seq) for record in records}
-        for record in [*records, *(late for late in tail if (late.node, late.seq) not in known)]:
-            if record.event is None or record.conversation is None:
-                continue
-            if record.conversation not in folds:
-                folds[record.conversation] = ConversationFold(record.event)
-            folds[record.conversation].apply(record.event)
-        return folds
+            wanted = select(events.c.body).where(events.c.conversation.in_(names), events.c.kind.not_in(_UNFOLDED))
+            bodies = list((await connection.execute(wanted.order_by(events.c.node, events.c.seq))).scalars())
+        # Thousands of events are read in some tenths of a second, which the calls of this loop must not wait for.
+        return await asyncio.to_thread(_folded, bodies, tail)
+
+
+_UNFOLDED = tuple(kind.__name__ for kind in (LegDialog, DigitPressed))
+"""Kinds of which there are many, and which a detail record has nothing of."""
+
+
+def _folded(bodies: Iterable[str], tail: Iterable[Record]) -> dict[ConversationId, ConversationFold]:
+    folds: dict[ConversationId, ConversationFold] = {}
+    records = [record for body in bodies if (record := decode(body)) is not None]
+    known = {(record.node, record.seq) for record in records}
+    for record in [*records, *(late for late in tail if (late.node, late.seq) not in known)]:
+        if record.event is None or record.conversation is None:
+            continue
+        if record.conversation not in folds:
+            folds[record.conversation] = ConversationFold(record.event)
+        folds[record.conversation].apply(record.event)
+    return folds
+
+
+def _records_after(spool: SpoolReader, after: int) -> list[Record]:
+    return [record for _, body in spool.after(after) if (record := decode(body)) is not None]
 
 
 @contextlib.asynccontextmanager
