@@ -25,7 +25,7 @@ from softswitch.directory.people import Person
 from softswitch.errors import NotPossible
 from softswitch.ids import LegId
 from softswitch.media import engine as media
-from softswitch.media.engine import Tone
+from softswitch.media.engine import File, Tone
 from softswitch.media.negotiation import Refused
 from softswitch.mixer.roles import Role
 from softswitch.sip.events import (
@@ -529,13 +529,13 @@ class Supervision(Chronicle):
     def _disclose(self, call: Call) -> None:
         people = self._office.directory
         groups = [people.groups[key] for key in people.people[self.wish.employee].groups if key in people.groups]
-        told = {group.disclosure for group in groups}
         employee = call.leg_of(self.wish.employee)
-        listeners = [
-            leg for leg in call.sides if "both" in told or (("employee" if leg is employee else "customer") in told)
-        ]
-        if listeners:
-            call.audience.tell(DISCLOSED, *listeners)
+        for leg in call.sides:
+            side = "employee" if leg is employee else "customer"
+            told = [group for group in groups if group.disclosure in (side, "both")]
+            file = next((group.announcement for group in told if group.announcement is not None), None)
+            if told:
+                call.audience.tell(DISCLOSED if file is None else File(file), leg)
 
     def _take_role(self, leg: Leg, call: Call) -> None:
         leg.volume = self._volume

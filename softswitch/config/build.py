@@ -12,7 +12,7 @@ from softswitch.config.checks import addresses
 from softswitch.config.faults import Complaints
 from softswitch.config.kinds import Env, File, Generated, Literally, PasswordSource
 from softswitch.config.positions import Path as KeyPath
-from softswitch.config.schema import SwitchTable
+from softswitch.config.schema import GroupTable, SwitchTable
 from softswitch.config.settings import RecordingOptions, RtpOptions, Settings, SipOptions, SwitchOptions, WebOptions
 from softswitch.config.tables import Tables
 from softswitch.config.values import Wrong
@@ -241,7 +241,14 @@ class Builder:
                 pin=pins.get(extension, ""),
             )
         groups = {
-            key: Group(key=key, name=one.name, heads=one.head, disclosure=one.disclosure)
+            key: Group(
+                key=key,
+                name=one.name,
+                heads=one.head,
+                disclosure=one.disclosure,
+                announcement=self._announcement(key, one),
+                shown=one.shown,
+            )
             for key, one in self._tables.groups.items()
         }
         skills = {
@@ -251,6 +258,18 @@ class Builder:
         return Directory(
             people=MappingProxyType(people), groups=MappingProxyType(groups), skills=MappingProxyType(skills)
         )
+
+    def _announcement(self, key: str, group: GroupTable) -> Path | None:
+        if group.announcement is None:
+            return None
+        path: KeyPath = ("groups", key, "announcement")
+        file = self._base / group.announcement
+        if not file.is_file():
+            self._to.warn(path, "no_sound", name=group.announcement)
+            return None
+        if group.disclosure == "none":
+            self._to.warn(path, "unheard")
+        return file
 
     def _plan(self, switch: SwitchTable) -> Plan:
         trunks = {}

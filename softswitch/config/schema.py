@@ -246,7 +246,15 @@ class GroupTable(Table):
     name: kinds.Line = Field(description="The group's name, for people.")
     head: kinds.People = Field((), description="Extension, or list of extensions, of those who head the group.")
     disclosure: kinds.DisclosureWord = Field(
-        "none", description="Who hears two short beeps when somebody begins to supervise a person of the group."
+        "none", description="Who hears it when somebody begins to supervise a person of the group."
+    )
+    announcement: kinds.FilePath | None = Field(
+        None, description="Sound file that they hear, relative to this file; without it two short beeps."
+    )
+    shown: bool = Field(
+        False,
+        description="Whether the people of the group see who supervised them, in timelines, in lists and live. Heads "
+        "and directors see it anyway.",
     )
 
 

@@ -117,6 +117,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "secret_empty": ("{name} has no password in its first line", "в первой строке {name} нет пароля"),
     "secret_control": ("the password has control characters", "в пароле есть управляющие символы"),
     "generate_trunk": ("a provider's password cannot be generated", "пароль провайдера нельзя придумать"),
+    "unheard": ('nobody hears this: disclosure is "none"', "этого никто не услышит: disclosure — «none»"),
     "no_sound": ("there is no file or folder {name}", "нет файла или папки {name}"),
     # Warnings.
     "literal": ("the password is written in the file itself", "пароль записан прямо в файле"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
@@ -49,12 +50,16 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """``disclosure``: who hears two short beeps when a supervisor joins a conversation of the group."""
+    """``disclosure``: who hears it when a supervisor joins a conversation of the group, and what: ``announcement``,
+    a sound file, or without it two short beeps. ``shown``: its people see in the records who supervised them.
+    """
 
     key: str
     name: str
     heads: tuple[str, ...] = ()
     disclosure: Literal["none", "employee", "customer", "both"] = "none"
+    announcement: Path | None = None
+    shown: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

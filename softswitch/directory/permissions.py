@@ -37,6 +37,7 @@ __all__ = [
     "headed",
     "reach",
     "reason",
+    "shown",
 ]
 
 
@@ -198,6 +199,11 @@ def reach(actor: Person, directory: Directory) -> frozenset[str]:
     groups = headed(actor, directory)
     mine = (one.extension for one in directory.people.values() if not groups.isdisjoint(one.groups))
     return frozenset(mine) | {actor.extension}
+
+
+def shown(person: Person, directory: Directory) -> bool:
+    """Whether somebody sees who supervised a conversation of his own: a group of his says so."""
+    return any(directory.groups[key].shown for key in person.groups if key in directory.groups)
 
 
 def reason(decision: Decision, language: str = "en") -> str:

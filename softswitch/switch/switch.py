@@ -387,6 +387,11 @@ class Switch:
         for path in (self._music, self.settings.switch.music):
             problem = None if path is None else await asyncio.to_thread(preload, path, shuffled=shuffled)
             self._alarm("music", problem)
+        for key, group in self.settings.directory.groups.items():
+            if group.announcement is not None:
+                self._alarm(
+                    f"announcement of {key}", await asyncio.to_thread(preload, group.announcement, shuffled=False)
+                )
 
     def _prepare_sip(self) -> None:
         settings = self.settings

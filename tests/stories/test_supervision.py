@@ -517,6 +517,24 @@ def test_where_the_office_wants_it_a_beep_discloses_the_supervisor(who: str):
     assert undisturbed(office.anna, requests[1])
 
 
+def test_where_the_group_has_an_announcement_that_is_heard_instead_of_the_beep(tmp_path: Path):
+    path, seconds = tmp_path / "monitored.wav", np.arange(8000) / 8000
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes((3000 * np.sin(2 * np.pi * 700 * seconds)).astype(np.int16).tobytes())
+    group = replace(GROUPS["sales"], disclosure="employee", announcement=path)
+    office = Centre(groups={**GROUPS, "sales": group})
+    office.converse()
+    office.supervise(Mode.LISTEN)
+    office.run_until(lambda: office.told(SupervisionStarted))
+    office.listen_for(0.8)
+    assert office.anna.hears(700.0) > -40.0
+    assert deaf_to(office.anna, 1400.0)
+    assert deaf_to(office.customer, 700.0)
+    office.run(0.7)
+    as_the_table_says(office, Mode.LISTEN)
+
+
 def test_keys_by_info_change_the_mode_where_a_telephone_sends_nothing_while_it_listens():
     office = Centre()
     office.boris.obeys = True

@@ -13,10 +13,10 @@ from softswitch.api import present
 from softswitch.api.http import recordings
 from softswitch.api.http.access import Access, GuardedRoute, needs
 from softswitch.api.http.problems import language_of
-from softswitch.api.http.sight import discreet, discreet_lines, subject_of, talker
+from softswitch.api.http.sight import discreet, discreet_lines, kept_from, subject_of
 from softswitch.api.views import CallRow, TimelineLine
 from softswitch.directory.people import Role
-from softswitch.directory.permissions import SUPERVISING, Action, Reason, reach
+from softswitch.directory.permissions import SUPERVISING, Action, reach
 from softswitch.errors import NoSuch, NotPossible
 from softswitch.events import Result
 from softswitch.ids import ConversationId
@@ -129,7 +129,7 @@ async def timeline(
     names = {extension: person.name for extension, person in access.exchange.directory.people.items()}
     lines = await access.exchange.records.timeline(cdr.conversation)
     view = present.conversation_view(cdr, lines, language_of(request), names)
-    if access.decide(subject).reason is Reason.OWN:
+    if kept_from(access.person, cdr, access.exchange.directory):
         return discreet_lines(view["lines"], cdr)
     return view["lines"]
 
@@ -223,4 +223,4 @@ async def found(access: Access, conversation: str) -> Cdr:
 def _row(access: Access, cdr: Cdr) -> CallRow:
     fold = access.exchange.live.conversations.get(cdr.conversation)
     row = present.call_row(cdr, access.exchange.clock.utc(), None if fold is None else fold.state)
-    return discreet(row) if talker(access.person.extension, cdr) else row
+    return discreet(row) if kept_from(access.person, cdr, access.exchange.directory) else row

@@ -32,7 +32,7 @@ from softswitch.api import present
 from softswitch.api.http.access import Access, admit, follows
 from softswitch.api.http.exchange import Exchange
 from softswitch.api.http.problems import OtherSite, Unauthorized
-from softswitch.api.http.sight import HIDDEN, SUPERVISOR, discreet, subject_of, talker
+from softswitch.api.http.sight import HIDDEN, SUPERVISOR, discreet, kept_from, subject_of
 from softswitch.api.views import PersonRow
 from softswitch.directory.permissions import Action, Subject
 from softswitch.errors import NoSuch
@@ -302,12 +302,15 @@ class _Reader:
         if state is None and (fold := self._exchange.live.conversations.get(cdr.conversation)) is not None:
             state = fold.state
         row = present.call_row(cdr, self._exchange.clock.utc(), state)
-        return discreet(row) if talker(self._access.person.extension, cdr) else row
+        return discreet(row) if self._kept(cdr) else row
 
     def _hidden(self, change: Change, cdr: Cdr) -> bool:
         """Whether the change tells somebody that he is supervised."""
         beside = any(leg.leg == change.leg and leg.role == SUPERVISOR for leg in cdr.legs)
-        return (beside or change.kind in HIDDEN) and talker(self._access.person.extension, cdr)
+        return (beside or change.kind in HIDDEN) and self._kept(cdr)
+
+    def _kept(self, cdr: Cdr) -> bool:
+        return kept_from(self._access.person, cdr, self._exchange.directory)
 
     def _sees(self, subject: Subject) -> bool:
         return bool(self._access.decide(subject, Action.SEE_PERSON))

@@ -16,7 +16,7 @@ from softswitch.api.http.exchange import Mode, Supervision, SupervisionRow
 from softswitch.api.http.people import Extension
 from softswitch.api.http.sessions import Wish
 from softswitch.api.http.sight import subject_of
-from softswitch.directory.permissions import Action, Decision, Reason, Subject
+from softswitch.directory.permissions import Action, Decision, Reason, Subject, shown
 from softswitch.errors import NoSuch, NotPossible
 from softswitch.records.cdr import Cdr
 
@@ -75,11 +75,14 @@ async def supervisions(access: Annotated[Access, needs(Action.FOLLOW)]) -> list[
     """Who supervises whom now: what whoever asks does himself, and what concerns people he heads."""
     me = access.person.extension
     supervising = access.exchange.supervision
+    own = shown(access.person, access.exchange.directory)
     access.decided = True
     return [
         row
         for row in (supervising.supervisions if supervising is not None else ())
-        if row["by"] == me or (row["person"] == me and row["mode"] == "prompt") or _heads(access, row["person"])
+        if row["by"] == me
+        or (row["person"] == me and (own or row["mode"] == "prompt"))
+        or _heads(access, row["person"])
     ]
 
 

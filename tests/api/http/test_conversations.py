@@ -173,6 +173,13 @@ async def test_who_listens_is_not_told_to_those_who_are_listened_to(here: Office
     assert "AccessGranted" in seen["100"][2]
     assert "person:110" not in seen["101"][0] | seen["101"][1]
     assert "AccessGranted" not in seen["101"][2]
+    here.groups["sales"] = replace(here.groups["sales"], shown=True)
+    anna = await here.client("101")
+    legs = (await anna.get("/api/v1/conversations/running")).json()["call"]["legs"]
+    assert "person:110" in {one["party"] for one in legs}
+    assert "AccessGranted" in {
+        line["kind"] for line in (await anna.get("/api/v1/conversations/running/timeline")).json()
+    }
     # And being beside a conversation makes it nobody's own.
     here.change("110", groups=(), role="employee")
     assert (await (await here.client("110")).get("/api/v1/conversations/running")).status_code == 403

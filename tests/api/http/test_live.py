@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,22 @@ async def test_who_listens_is_not_told_to_those_who_are_listened_to(here: Office
         delta = await anna.next()
         assert delta["event"] == "DigitPressed"
         assert {one["party"] for one in delta["conversation"]["legs"]} == {"person:101", "person:102"}
+
+
+async def test_who_listens_is_told_to_those_who_are_listened_to_where_their_group_says_so(here: Office):
+    here.groups["sales"] = replace(here.groups["sales"], shown=True)
+    leg = {"conversation": ConversationId("running"), "leg": LegId("s"), "at": at(130)}
+    async with reading(here, "101") as anna:
+        await anna.next()
+        here.happen(
+            [
+                LegOffered(**leg, party="person:110", target="sip:110@x", call_id="s", purpose="supervise"),
+                LegAnswered(**leg, codec="PCMA"),
+            ]
+        )
+        delta = await anna.next()
+        assert delta["event"] == "LegOffered"
+        assert "person:110" in {one["party"] for one in delta["conversation"]["legs"]}
 
 
 async def test_whoever_is_logged_out_hears_no_more(here: Office):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,9 @@ async def test_whoever_is_listened_to_does_not_see_it_and_the_other_heads_do(her
     for who in ("102", "110", "100", "120"):
         seen[who] = (await (await here.client(who)).get("/api/v1/supervisions")).json()
     assert seen == {"102": [], "110": [row], "100": [row], "120": []}
+    here.groups["sales"] = replace(here.groups["sales"], shown=True)
+    assert (await (await here.client("102")).get("/api/v1/supervisions")).json() == [row]
+    assert (await (await here.client("101")).get("/api/v1/supervisions")).json() == []
 
 
 async def test_an_employee_who_is_free_is_waited_for(here: Office):
