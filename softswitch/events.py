@@ -71,6 +71,7 @@ __all__ = [
     "TokenMade",
     "TokenRevoked",
     "TrunkReachability",
+    "WaitingDialog",
 ]
 
 Result = Literal[
@@ -263,6 +264,14 @@ class LegAnswered(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegDialog(Event):
     """What is needed to release the peer after a crash: the fields of ``sip.events.DialogState`` as JSON text."""
+
+    leg: LegId
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingDialog(Event):
+    """The same of a supervisor's telephone outside of any conversation; ``state`` is "" once it is so no longer."""
 
     leg: LegId
     state: str
@@ -608,6 +617,7 @@ EVENTS: dict[str, type[Event]] = {
         LegRinging,
         LegAnswered,
         LegDialog,
+        WaitingDialog,
         LegHeld,
         LegResumed,
         LegEnded,

@@ -10,7 +10,7 @@ from softswitch.calls.desk import Desk
 from softswitch.calls.leg import Leg, LegState
 from softswitch.calls.modes import Mode
 from softswitch.events import Event
-from softswitch.ids import ConversationId
+from softswitch.ids import ConversationId, LegId
 
 if TYPE_CHECKING:
     from softswitch.calls.call import Call
@@ -48,6 +48,7 @@ class Chronicle:
         self._desk = desk
         self._asked_at = now
         self._started_at: float | None = None
+        self._waiting: dict[LegId, str] = {}
 
     # The supervision -------------------------------------------------------------------------------------------------
 
@@ -135,11 +136,20 @@ class Chronicle:
         self._tell_dialog(leg)
 
     def _tell_dialog(self, leg: Leg) -> None:
+        """Tell what a new process would need to release the telephone, wherever it is."""
         if self.call is not None and self._stands(leg, self.call):
             self.call.legs.publish_dialog(leg)
+        else:
+            self._tell_waiting(leg, self._desk.dialog(leg.session))
+
+    def _tell_waiting(self, leg: Leg, state: str | None) -> None:
+        if state is not None and state != self._waiting.get(leg.id, ""):
+            self._waiting[leg.id] = state
+            self._desk.publish(facts.WaitingDialog(leg=leg.id, state=state))
 
     def _tell_leg_end(self, leg: Leg, cause: str, status: int, *, remote: bool) -> None:
         self._tell(leg, facts.LegEnded(leg=leg.id, cause=cause, status=status, remote=remote))
+        self._tell_waiting(leg, "")
         leg.state = LegState.ENDED
         if leg.media is not None:
             leg.media.close()

@@ -604,6 +604,7 @@ class Supervision(Chronicle):
         if heir is not None and heir.media is not None:
             if leg.media is not None and leg.state is not LegState.ENDED:
                 leg.media.close()  # it stood in the lobby
+                self._tell_waiting(leg, "")
             self.leg = leg = heir
             self._keys_from = now + KEY_TAIL  # the key that moved it is repeated to the new port
         if leg.media is None or leg.state is LegState.ENDED:
@@ -728,6 +729,7 @@ class Supervision(Chronicle):
             if leg is not None and leg.media is not None and leg.state is not LegState.ENDED:
                 leg.state = LegState.ENDED
                 leg.media.close()  # it stood in the lobby
+                self._tell_waiting(leg, "")
         if self._room is not None:
             self._desk.engine.close_room(self._room)
         if self._heir is None:

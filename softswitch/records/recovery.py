@@ -47,6 +47,8 @@ class Recovered:
     """Registrations that ran out while nobody watched."""
     bans: tuple[AccountBanned, ...] = ()
     """Bans that are still in force, the oldest first."""
+    waiting: tuple[str, ...] = ()
+    """The ``WaitingDialog`` states of telephones that belonged to no conversation."""
     recordings: tuple[tuple[ConversationId, str], ...] = ()
     """Files that were being written, relative to the recordings folder."""
     last_seq: int = 0

@@ -14,9 +14,11 @@ from softswitch.events import (
     DeviceReachability,
     DeviceUnbound,
     Event,
+    SwitchStarted,
     SwitchStopped,
+    WaitingDialog,
 )
-from softswitch.ids import ConversationId, NodeId
+from softswitch.ids import ConversationId, LegId, NodeId
 from softswitch.records.cdr import ConversationFold
 from softswitch.records.codec import decode
 from softswitch.records.live import Device, apply_device
@@ -28,7 +30,8 @@ from softswitch.store.schema import bindings, conversations, events, recordings
 __all__ = ["recovered_from_database", "recovered_from_spool"]
 
 LATELY = 5000
-"""The last events outside of conversations, among which bans are looked for: in ten minutes there are hardly more."""
+"""The last events outside of conversations, among which bans and waiting telephones are looked for: in ten minutes
+there are hardly more."""
 
 
 async def recovered_from_database(database: Database, node: NodeId, now: datetime) -> Recovered:
@@ -52,16 +55,18 @@ async def recovered_from_database(database: Database, node: NodeId, now: datetim
         files = (await connection.execute(unfinished.order_by(recordings.c.started_at))).all()
         mine_alone = events.c.node == node, events.c.conversation.is_(None)
         lately = select(events.c.seq, events.c.kind, events.c.body).where(*mine_alone).order_by(events.c.seq.desc())
-        of_bans = lately.limit(LATELY).subquery()
-        banning = select(of_bans.c.body).where(of_bans.c.kind.in_((AccountBanned.__name__, BanLifted.__name__)))
-        told = [decode(body) for (body,) in (await connection.execute(banning.order_by(of_bans.c.seq))).all()]
+        latest = lately.limit(LATELY).subquery()
+        wanted = select(latest.c.body).where(latest.c.kind.in_([kind.__name__ for kind in _LATE]))
+        told = [decode(body) for (body,) in (await connection.execute(wanted.order_by(latest.c.seq))).all()]
+        late = [record.event for record in told if record is not None]
         last = select(events.c.at, events.c.kind).where(events.c.node == node).order_by(events.c.seq.desc()).limit(1)
         final = (await connection.execute(last)).first()
     return Recovered(
         conversations=_open(folds.values()),
         bindings=tuple(event for event in bound if event.expires_at > now),
         expired=tuple(event for event in bound if event.expires_at <= now),
-        bans=_in_force((record.event for record in told if record is not None), now),
+        bans=_in_force(late, now),
+        waiting=_waiting(late),
         recordings=tuple((ConversationId(conversation), path) for conversation, path in files),
         alive_at=final.at if final else None,
         orderly=final is None or final.kind == SwitchStopped.__name__,
@@ -72,7 +77,7 @@ def recovered_from_spool(records: Iterable[tuple[int, bytes]], now: datetime) ->
     """Return what these records leave open, as far as they go back."""
     folds: dict[ConversationId, ConversationFold] = {}
     devices: dict[tuple[str, str], Device] = {}
-    banning: list[Event | None] = []
+    late: list[Event | None] = []
     alive_at, orderly = None, True
     for _, body in records:
         record = decode(body)
@@ -82,8 +87,8 @@ def recovered_from_spool(records: Iterable[tuple[int, bytes]], now: datetime) ->
         match record.event:
             case DeviceBound() | DeviceUnbound() | DeviceReachability():
                 apply_device(devices, record.event)
-            case AccountBanned() | BanLifted():
-                banning.append(record.event)
+            case AccountBanned() | BanLifted() | WaitingDialog() | SwitchStarted():
+                late.append(record.event)
             case _:
                 _fold(folds, body)
     bound = [device.bound for device in devices.values()]
@@ -91,7 +96,8 @@ def recovered_from_spool(records: Iterable[tuple[int, bytes]], now: datetime) ->
         conversations=_open(folds.values()),
         bindings=tuple(event for event in bound if event.expires_at > now),
         expired=tuple(event for event in bound if event.expires_at <= now),
-        bans=_in_force(banning, now),
+        bans=_in_force(late, now),
+        waiting=_waiting(late),
         recordings=tuple((fold.conversation, path) for fold in folds.values() for path in fold.open_recordings),
         alive_at=alive_at,
         orderly=orderly,
@@ -111,6 +117,21 @@ def _fold(folds: dict[ConversationId, ConversationFold], body: str | bytes) -> N
 
 def _open(folds: Iterable[ConversationFold]) -> tuple[OpenConversation, ...]:
     return tuple(open_conversation(fold) for fold in folds if fold.arrived is not None and fold.ended is None)
+
+
+_LATE = (AccountBanned, BanLifted, WaitingDialog, SwitchStarted)
+
+
+def _waiting(told: Iterable[Event | None]) -> tuple[str, ...]:
+    """Return the state of each telephone that waited when the last process died; those before it are released."""
+    states: dict[LegId, str] = {}
+    for event in told:
+        match event:
+            case SwitchStarted():
+                states.clear()
+            case WaitingDialog():
+                states[event.leg] = event.state
+    return tuple(state for state in states.values() if state)
 
 
 def _in_force(told: Iterable[Event | None], now: datetime) -> tuple[AccountBanned, ...]:

@@ -117,6 +117,7 @@ def disconnected(recovered: Recovered, now: datetime) -> list[Event]:
 def dialogs_of(recovered: Recovered) -> list[DialogState]:
     """Return the dialogs whose peers still believe in them; what another version wrote differently is left out."""
     texts = [text for conversation in recovered.conversations for text in conversation.dialogs.values()]
+    texts.extend(recovered.waiting)
     return [state for text in texts if (state := _dialog(text)) is not None]
 
 

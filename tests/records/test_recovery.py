@@ -15,8 +15,9 @@ from softswitch.events import (
     LegEnded,
     SwitchStarted,
     SwitchStopped,
+    WaitingDialog,
 )
-from softswitch.ids import ConversationId
+from softswitch.ids import ConversationId, LegId
 from softswitch.records.query import Records
 from softswitch.records.recovery import Recovered, closing_events
 from softswitch.records.state import recovered_from_spool
@@ -181,4 +182,19 @@ async def test_an_orderly_stop_is_known_as_one(tmp_path: Path) -> None:
 async def test_a_new_office_has_nothing_to_recover(tmp_path: Path) -> None:
     office = await Office(tmp_path).start()
     assert office.recovered == Recovered()
+    await office.stop()
+
+
+async def test_a_supervisors_telephone_that_waits_for_the_next_conversation_is_known_too(tmp_path: Path) -> None:
+    office = await Office(tmp_path / "a").start()
+    over, waits = LegId("l1"), LegId("l2")
+    office.publish(
+        WaitingDialog(at=at(0), leg=LegId("l0"), state='{"of": "an earlier process"}'),
+        SwitchStarted(at=at(1), version="1"),
+        WaitingDialog(at=at(2), leg=over, state='{"session": "s1"}'),
+        WaitingDialog(at=at(3), leg=waits, state='{"session": "s2"}'),
+        WaitingDialog(at=at(4), leg=over, state=""),
+    )
+    office = await (await office.killed()).start()
+    assert office.recovered.waiting == ('{"session": "s2"}',)
     await office.stop()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from softswitch.calls.modes import Mode
-from softswitch.events import SupervisionEnded, SupervisionStarted
+from softswitch.events import LegDialog, LegEnded, SupervisionEnded, SupervisionStarted, WaitingDialog
 from tests.stories.centre import CUSTOMER, EMPLOYEE, NUMBER, SECOND, SUPERVISOR, Centre, deaf_to, hears
 
 
@@ -134,3 +136,30 @@ def test_asking_for_somebody_else_moves_the_same_telephone_there():
     assert hears(office.boris, SECOND)
     assert hears(office.phones["10.0.2.4"], SUPERVISOR)
     assert deaf_to(office.anna, SUPERVISOR)
+
+
+def released_after_a_crash(office: Centre) -> set[str]:
+    """The calls of which a new process would know: those of conversations, and those that wait."""
+    ended = {event.leg for event in office.told(LegEnded)}  # type: ignore[attr-defined]
+    states = {event.leg: event.state for event in office.told(LegDialog) if event.leg not in ended}  # type: ignore[attr-defined]
+    states |= {event.leg: event.state for event in office.told(WaitingDialog)}  # type: ignore[attr-defined]
+    return {json.loads(state)["call_id"] for state in states.values() if state}
+
+
+def test_a_new_process_would_know_the_waiting_telephone_at_any_moment():
+    office = Centre(sound=False)
+    assert office.supervise(Mode.LISTEN, follow=True) is None
+    for _ in range(2):
+        office.run(2)
+        call_id = office.boris.last("INVITE", request=True)["call-id"]
+        assert released_after_a_crash(office) == {call_id}
+        office.converse()
+        office.run(1)
+        assert call_id in released_after_a_crash(office)
+        assert len(released_after_a_crash(office)) == 3
+        office.customer.hang_up()
+        office.run_until(lambda: not office.control.calls)
+        office.run(1)
+    office.boris.hang_up()
+    office.run(2)
+    assert released_after_a_crash(office) == set()
