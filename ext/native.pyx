@@ -215,7 +215,7 @@ cdef object read_stats(const core_event *e, object second, object score):
     n = &e.counters
     levels, remote_jitter, remote_loss = second or (None, None, None)
     round_trip = e.seconds if e.seconds >= 0 else None
-    mos = None if score is None else score(e.handle, n.received, n.lost, n.late, n.jitter, round_trip)
+    mos = None if score is None else score(e.handle, n.received, n.lost, n.late, n.jitter, round_trip, n.delay / 1000.0)
     return PortStats(
         e.handle, n.received, n.sent, n.lost, n.late, n.duplicate, n.concealed, n.bad_source, n.bad_packet,
         n.jitter, round_trip, n.remote_lost, remote_jitter, remote_loss, levels, mos,

@@ -44,8 +44,13 @@ def instant(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
-def call_row(cdr: Cdr, now: datetime | None = None, state: str | None = None) -> CallRow:
-    """Return one conversation as a row; ``now`` is where the duration of a running one ends."""
+def call_row(
+    cdr: Cdr, now: datetime | None = None, state: str | None = None, scores: Mapping[str, float] | None = None
+) -> CallRow:
+    """Return one conversation as a row; ``now`` is where the duration of a running one ends.
+
+    ``scores`` are the opinion scores of its legs, by their ids.
+    """
     end = cdr.ended_at or max(now or cdr.started_at, cdr.started_at)
     if state is None:
         state = "ended" if cdr.ended_at else "talking" if cdr.answered_at else "ringing"
@@ -61,7 +66,7 @@ def call_row(cdr: Cdr, now: datetime | None = None, state: str | None = None) ->
         talk=cdr.talk,
         result=cdr.result,
         recording=cdr.recording,
-        legs=[_leg_row(leg) for leg in cdr.legs],
+        legs=[_leg_row(leg, None if scores is None else scores.get(leg.leg)) for leg in cdr.legs],
     )
 
 
@@ -177,7 +182,7 @@ def token_row(grant: Grant) -> TokenRow:
     return TokenRow(id=grant.id, name=grant.name, created=instant(grant.created_at))
 
 
-def _leg_row(leg: LegRecord) -> LegRow:
+def _leg_row(leg: LegRecord, score: float | None) -> LegRow:
     if leg.ended_at is not None:
         state = "ended"
     elif leg.answered_at is not None:
@@ -195,6 +200,7 @@ def _leg_row(leg: LegRecord) -> LegRow:
         talk=leg.talk,
         hold=leg.hold,
         cause=leg.cause,
+        mos=None if score is None else round(score, 2),
     )
 
 

@@ -123,7 +123,11 @@ class PersonRow(TypedDict):
 
 
 class LegRow(TypedDict):
-    """``party`` is "person:101" or "trunk:provider"; times in seconds."""
+    """``party`` is "person:101" or "trunk:provider"; times in seconds.
+
+    ``mos``: what a listener would say of its sound so far (1 to 4.5, ITU-T G.107); null before the first second, and
+    in conversations that are over, whose timeline tells it.
+    """
 
     leg: str
     party: str
@@ -135,6 +139,7 @@ class LegRow(TypedDict):
     talk: float
     hold: float
     cause: str
+    mos: float | None
 
 
 class CallRow(TypedDict):

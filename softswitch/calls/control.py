@@ -167,6 +167,11 @@ class Control:
             raise NoSuch("conversation", conversation)
         return self.act(lambda: call.mask_all(masked, by, via), now)
 
+    def scores(self, conversation: ConversationId) -> dict[str, float]:
+        """What listeners would have said so far of the sound of each leg, by the leg's id, from 1 to 4.5."""
+        call = self._calls.get(conversation)
+        return {} if call is None else {leg.id: leg.scores / leg.scored for leg in call.legs if leg.scored}
+
     # Supervision. All raise NoSuch, NotPermitted and NotPossible, and change nothing then.
 
     @property

@@ -259,6 +259,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "called": ("called", "кому"),
     "answered_by": ("answered by", "ответил"),
     "duration": ("lasts", "длится"),
+    "mos": ("MOS", "MOS"),
     "result": ("result", "итог"),
     "recording": ("recording", "запись"),
     "version": ("version", "версия"),

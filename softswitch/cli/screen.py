@@ -123,7 +123,7 @@ def calls(terminal: Terminal, rows: Sequence[CallRow]) -> None:
     if not rows:
         terminal.print(terminal.say("no_calls"))
         return
-    table = _table(terminal, "id", "started", "state", "caller", "called", "answered_by", "duration", "result")
+    table = _table(terminal, "id", "started", "state", "caller", "called", "answered_by", "duration", "mos", "result")
     for row in rows:
         caller = f"{row['caller']} {row['caller_name']}" if row["caller_name"] else row["caller"]
         cells = (
@@ -134,6 +134,7 @@ def calls(terminal: Terminal, rows: Sequence[CallRow]) -> None:
             row["called"],
             row["answered_by"].removeprefix("person:"),
             lasting(row["duration"]),
+            " / ".join(f"{leg['mos']:.1f}" for leg in row["legs"] if leg.get("mos") is not None),
             terminal.word("result", row["result"]),
         )
         texts = [Text(printable(cell)) for cell in cells]

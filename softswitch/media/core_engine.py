@@ -373,7 +373,7 @@ class CoreEngine:
         return events
 
     def _score(
-        self, port: int, received: int, lost: int, late: int, jitter: float, round_trip: float | None
+        self, port: int, received: int, lost: int, late: int, jitter: float, round_trip: float | None, delay: float
     ) -> float | None:
         spoken = self._spoken.get(port)
         if spoken is None:
@@ -381,7 +381,7 @@ class CoreEngine:
         quality = self._quality.get(port)
         if quality is None:
             quality = self._quality[port] = Quality()
-        return quality.score(spoken[0], received, lost, late, jitter, round_trip)
+        return quality.score(spoken[0], received, lost, late, jitter, round_trip, delay)
 
     def _free_player(self, shard: Shard, handle: int) -> None:
         shard.players.give_back(handle)

@@ -3,7 +3,7 @@ from collections.abc import Callable, Sequence
 from softswitch.media.engine import Address, MediaEvent
 from softswitch.media.formats import OpusSettings
 
-Score = Callable[[int, int, int, int, float, float | None], float | None]
+Score = Callable[[int, int, int, int, float, float | None, float], float | None]
 
 DIGITS: str
 ROW: int

@@ -82,6 +82,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "sound from {who}: {received} packets, {lost} lost, {late} late, jitter {jitter_ms} ms",
         "звук от {who}: пакетов {received}, потеряно {lost}, опоздало {late}, джиттер {jitter_ms} мс",
     ),
+    "MediaQuality+scored": (
+        "sound from {who}: {received} packets, {lost} lost, {late} late, jitter {jitter_ms} ms, MOS {mos}",
+        "звук от {who}: пакетов {received}, потеряно {lost}, опоздало {late}, джиттер {jitter_ms} мс, MOS {mos}",
+    ),
     "RecordingStarted": ("recording begins", "запись начата"),
     "RecordingFinished": ("the recording is complete: {length}", "запись готова: {length}"),
     "RecordingFinished+repaired": (
@@ -309,6 +313,8 @@ def _cases(line: Line) -> list[str]:
             return [f"{kind}+{cause} {data.get('status')}", f"{kind}+{cause}", kind]
         case "DigitPressed" if data.get("digit") == "":
             return [f"{kind}+hidden", kind]
+        case "MediaQuality" if isinstance(data.get("mos"), int | float):
+            return [f"{kind}+scored", kind]
         case "RecordingMasked" | "RecordingUnmasked":
             return [f"{kind}+{data.get('via')}", kind]
         case "OneWayAudio" if data.get("why"):

@@ -114,7 +114,11 @@ class SwitchCommands:
     async def calls(self, finished: int) -> list[CallRow]:
         switch = self._switch
         now = switch.clock.utc()
-        rows = [present.call_row(fold.cdr(), now, fold.state) for fold in switch.live.conversations.values()]
+        scores = switch.control.scores
+        rows = [
+            present.call_row(fold.cdr(), now, fold.state, scores(conversation))
+            for conversation, fold in switch.live.conversations.items()
+        ]
         if finished:
             over = await switch.records.conversations(finished, running=False)
             rows += [present.call_row(cdr) for cdr in over]

@@ -59,6 +59,9 @@ class _View(Collector):
         for name in PACKETS:
             about = f"RTP packets of all ports: {name.replace('_', ' ')}"
             yield CounterMetricFamily(f"softswitch_rtp_{name}", about, metrics.packets(name))
+        scores = HistogramMetricFamily("softswitch_rtp_mos", "seconds of legs by what a listener would say (MOS)")
+        scores.add_metric([], *metrics.scores.histogram())
+        yield scores
         if switch.running:
             yield from self._calls()
             yield from self._sip()

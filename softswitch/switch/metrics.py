@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, get_args
 from softswitch import events as facts
 from softswitch.events import Event
 from softswitch.media.engine import MediaEvent, PortClosed, PortStats
+from softswitch.switch.scores import Scores
 
 if TYPE_CHECKING:
     from softswitch.switch.exposition import Exposition
@@ -42,6 +43,7 @@ class Metrics:
         self._closed: Counter[str] = Counter()
         self._open: dict[int, PortStats] = {}
         self._shown: Counter[str] = Counter()
+        self.scores = Scores()
 
     def apply(self, event: Event) -> None:
         match event:
@@ -54,8 +56,10 @@ class Metrics:
 
     def take(self, event: MediaEvent) -> None:
         match event:
-            case PortStats(port=port):
+            case PortStats(port=port, mos=mos):
                 self._open[port] = event
+                if mos is not None:
+                    self.scores.add(mos)
             case PortClosed(port=port, stats=stats):
                 self._open.pop(port, None)
                 for name in PACKETS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,9 @@ class SwitchExchange:
 
     def mask(self, conversation: ConversationId, masked: bool, by: str) -> None:
         self._switch.mask(conversation, masked, by=by, via="api")
+
+    def scores(self, conversation: ConversationId) -> Mapping[str, float]:
+        return self._switch.control.scores(conversation)
 
     def metrics(self) -> tuple[bytes, str] | None:
         return self._switch.metrics().encode(), CONTENT_TYPE

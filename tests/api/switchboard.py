@@ -110,6 +110,7 @@ CALL = CallRow(
             talk=60.0,
             hold=0.0,
             cause="",
+            mos=4.31,
         )
     ],
 )

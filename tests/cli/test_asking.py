@@ -53,8 +53,10 @@ def test_people_has_a_line_for_each_phone(office: Office) -> None:
 def test_calls_lists_what_runs(office: Office) -> None:
     with office.running():
         done = office.call("calls")
-    assert done.lines[0] == "id started state caller called answered by lasts result"
-    assert done.lines[2:] == ["4rt0kqz1m2n3 2026-11-23 09:01:00 talking +79161234567 \\u202eEvil +74951234567 101 1:05"]
+    assert done.lines[0] == "id started state caller called answered by lasts MOS result"
+    assert done.lines[2:] == [
+        "4rt0kqz1m2n3 2026-11-23 09:01:00 talking +79161234567 \\u202eEvil +74951234567 101 1:05 4.3"
+    ]
 
 
 def test_calls_adds_finished_ones_the_latest_last(office: Office) -> None:

@@ -222,5 +222,10 @@ async def found(access: Access, conversation: str) -> Cdr:
 
 def _row(access: Access, cdr: Cdr) -> CallRow:
     fold = access.exchange.live.conversations.get(cdr.conversation)
-    row = present.call_row(cdr, access.exchange.clock.utc(), None if fold is None else fold.state)
+    row = present.call_row(
+        cdr,
+        access.exchange.clock.utc(),
+        None if fold is None else fold.state,
+        access.exchange.scores(cdr.conversation),
+    )
     return discreet(row) if kept_from(access.person, cdr, access.exchange.directory) else row

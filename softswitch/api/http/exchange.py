@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -110,6 +110,10 @@ class Exchange(Protocol):
 
     def mask(self, conversation: ConversationId, masked: bool, by: str) -> None:
         """Keep a conversation out of its recording from now on, or end that. Raises NoSuch and NotPossible."""
+        ...
+
+    def scores(self, conversation: ConversationId) -> Mapping[str, float]:
+        """Return the opinion scores so far of a running conversation's legs, by their ids."""
         ...
 
     def metrics(self) -> tuple[bytes, str] | None:

@@ -301,7 +301,8 @@ class _Reader:
             return None
         if state is None and (fold := self._exchange.live.conversations.get(cdr.conversation)) is not None:
             state = fold.state
-        row = present.call_row(cdr, self._exchange.clock.utc(), state)
+        scores = self._exchange.scores(cdr.conversation)
+        row = present.call_row(cdr, self._exchange.clock.utc(), state, scores)
         return discreet(row) if self._kept(cdr) else row
 
     def _hidden(self, change: Change, cdr: Cdr) -> bool:

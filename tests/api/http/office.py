@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -142,6 +142,9 @@ class Office:
         if conversation not in self.live.conversations:
             raise NoSuch("conversation", conversation)
         self.masked.append((conversation, masked, by))
+
+    def scores(self, conversation: ConversationId) -> Mapping[str, float]:
+        return {}
 
     def metrics(self) -> tuple[bytes, str] | None:
         return b"calls_total 1\n", "text/plain; version=0.0.4"
