@@ -7,6 +7,7 @@ tone found on the wrong side came from the other telephone and nowhere else.
 
 from __future__ import annotations
 
+import itertools
 import time
 import warnings
 import wave
@@ -212,3 +213,27 @@ def test_kill_9_in_the_middle_of_a_call_leaves_one_closed_record_a_playable_file
     callee.released(times=2)
     until(lambda: not switch.open_calls(), "the second call is closed", 8.0)
     assert len(switch.calls()) == 2
+
+
+def test_what_is_said_while_it_is_masked_is_heard_and_not_recorded(switch: RunningSwitch, baresip: Baresip) -> None:
+    known = len(switch.recordings())
+    caller, callee = pair(baresip, switch, 101, 102)
+    talk(switch, caller, callee)
+    for_a_while(2.0)
+    (running,) = switch.open_calls()
+    switch.ask("mask", running["id"])
+    for_a_while(2.0)
+    (running,) = switch.open_calls()
+    switch.ask("unmask", running["id"])
+    for_a_while(2.0)
+    over(caller, callee)
+
+    for channel, tone in zip(recording(switch, known).channels, (CALLER, CALLEE), strict=True):
+        tenths = [channel[at : at + sound.RATE // 10] for at in range(0, len(channel), sound.RATE // 10)]
+        silent = [not tenth.any() for tenth in tenths[10:-10]]
+        # Two seconds and what the commands needed; loud before, silent, loud after, and nothing in between.
+        assert sum(silent) >= 18
+        assert sum(a != b for a, b in itertools.pairwise(silent)) == 2
+        assert sound.difference(channel, wanted=tone, unwanted=CALLER + CALLEE - tone) >= APART
+    # G.711 on a near network: what a listener would say of both legs.
+    assert all(4.2 <= leg["mos"] <= 4.5 for leg in running["legs"])
