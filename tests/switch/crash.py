@@ -55,7 +55,7 @@ class Victim:
         self._process = self._context.Process(target=_serve, args=(str(self.settings.path),), daemon=True)
         self._process.start()
 
-    async def ready(self, limit: float = 20.0) -> None:
+    async def ready(self, limit: float = 60.0) -> None:
         """Wait until somebody answers at the control socket, which is the last thing that a start does."""
         end = time.monotonic() + limit
         while True:

@@ -40,13 +40,13 @@ class Program:
     async def ready(self) -> None:
         await self.until(self._answers)
 
-    async def ended(self, limit: float = 20.0) -> int:
+    async def ended(self, limit: float = 60.0) -> int:
         """Return the exit code."""
         await self.until(lambda: self.process.exitcode is not None, limit)
         assert self.process.exitcode is not None
         return self.process.exitcode
 
-    async def until(self, condition: Callable[[], bool], limit: float = 20.0) -> None:
+    async def until(self, condition: Callable[[], bool], limit: float = 60.0) -> None:
         end = time.monotonic() + limit
         while not condition():
             assert time.monotonic() < end, self.output

@@ -178,7 +178,7 @@ class Desk:
         self._rest[address] = data
         self._changed.set()
 
-    async def until(self, condition: Callable[[], bool], limit: float = 15.0) -> None:
+    async def until(self, condition: Callable[[], bool], limit: float = 40.0) -> None:
         """Turn the telephones until the condition holds; fails after ``limit`` seconds."""
         end = self.now + limit
         while not condition():
