@@ -114,7 +114,7 @@ class Call:
             disown=desk.released,
         )
         self.legs = Legs(desk, office, self._room, lambda port: desk.owns_port(itself(), port), publish)
-        self.silence = Silence(self.legs, publish)
+        self.silence = Silence(self.legs, lambda: self.sides, publish)
         self._hunt = Hunt(weakref.proxy(self), office, desk, incoming, caller)
         self._caller = Leg(
             id=desk.ids.leg(),

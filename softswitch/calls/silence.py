@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from softswitch import events as facts
 from softswitch.calls.leg import Leg, LegState
@@ -23,12 +23,13 @@ ONE_WAY = 5
 class Silence:
     """Judges the silence of a conversation's legs; ``publish`` adds the conversation."""
 
-    def __init__(self, legs: Legs, publish: Callable[[Event], None]) -> None:
-        self._legs, self._publish = legs, publish
+    def __init__(self, legs: Legs, sides: Callable[[], Sequence[Leg]], publish: Callable[[Event], None]) -> None:
+        """``sides`` tells the two who talk with each other, none before the answer."""
+        self._legs, self._sides, self._publish = legs, sides, publish
 
     def fell(self, leg: Leg, seconds: float) -> None:
         """Nothing has come from a leg for so long."""
-        if leg.state is not LegState.TALKING or self._held:
+        if leg.state is not LegState.TALKING or leg.holds or self._held:
             # Who holds may well be silent, and so may who is held: he has nobody to talk to.
             leg.silent = True
             return
@@ -48,7 +49,7 @@ class Silence:
                 self._publish(facts.MediaRegained(leg=leg.id))
             leg.unheard = -1
         elif leg.state is LegState.TALKING and session is not None and session.receives and session.sends:
-            if leg.ended_as is not None or self._held:
+            if leg.ended_as is not None or leg.holds or self._held:
                 return
             leg.unheard += 1
             if leg.unheard == ONE_WAY:
@@ -69,15 +70,15 @@ class Silence:
         if self._held:
             return
         for leg in self._talking:
-            if leg.silent and leg.media is not None:
+            if leg.silent and not leg.holds and leg.media is not None:
                 leg.silent = False
                 leg.media.listen_again()
 
     @property
     def _talking(self) -> list[Leg]:
-        """Who takes part; an employee whose call was taken over no longer does, and holds nobody."""
         return [leg for leg in self._legs if leg.state is LegState.TALKING and leg.ended_as is None]
 
     @property
     def _held(self) -> bool:
-        return any(leg.holds for leg in self._talking)
+        """Whether one of the two holds the call; an employee in whose place another talks holds nobody."""
+        return any(leg.holds for leg in self._sides() or self._talking)
