@@ -244,7 +244,7 @@ class Visitor(Protocol):
     """A supervisor or prompter at a conversation; the call tells what concerns him."""
 
     def talking(self, now: float) -> None:
-        """The two talk from now on."""
+        """The two talk from now on; told again when another talks in the place of one."""
         ...
 
     def over(self, now: float) -> None:

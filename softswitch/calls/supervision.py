@@ -256,13 +256,14 @@ class Supervision(Chronicle):
             self._desk.command(leg.session, MakeOffer(description=leg.media.offer(self._codecs, Direction.SENDRECV)))
         leg.volume = 1.0
         call.places.take(former, leg, park=park)
-        if not park:
+        if park:
+            self._beside, before = self.wish.mode, self.wish.mode
+            self.wish = replace(self.wish, mode=Mode.TAKE_OVER)
+            self._tell_change(leg, before)
+            self._said, self._offered = Direction.SENDRECV, None
+        else:
             self._go_on_as_side(leg, now)
-            return
-        self._beside, before = self.wish.mode, self.wish.mode
-        self.wish = replace(self.wish, mode=Mode.TAKE_OVER)
-        self._tell_change(leg, before)
-        self._said, self._offered = Direction.SENDRECV, None
+        call.audience.talking(now)
 
     @property
     def _holds_place(self) -> bool:
@@ -328,7 +329,12 @@ class Supervision(Chronicle):
     # Visitor: what the conversation tells ----------------------------------------------------------------------------
 
     def talking(self, now: float) -> None:
-        if self.leg is not None:
+        if self.leg is None or self._holds_place:
+            return
+        # Whoever talks by now in the place of another may be one whom nobody supervises.
+        if self._started_at is not None and not self.wish.helps and not self._permitted(str(self.wish.mode)):
+            self.over(now)
+        else:
             self._arrive(now)
 
     def over(self, now: float) -> None:

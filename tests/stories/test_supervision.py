@@ -347,7 +347,8 @@ def test_after_taking_over_an_outgoing_call_the_head_ends_it_by_hanging_up():
 
 
 @pytest.mark.parametrize("vanishes", ["during the hold", "afterwards"])
-def test_after_taking_over_from_who_held_the_call_a_customer_who_vanishes_is_noticed(vanishes: str):
+@pytest.mark.parametrize("park", [False, True], ids=["released", "parked"])
+def test_after_taking_over_from_who_held_the_call_a_customer_who_vanishes_is_noticed(vanishes: str, park: bool):
     office = Centre(media_timeout=5.0)
     office.converse()
     office.supervise(Mode.BARGE)
@@ -357,11 +358,33 @@ def test_after_taking_over_from_who_held_the_call_a_customer_who_vanishes_is_not
     if vanishes == "during the hold":
         office.customer.vanish()
         office.run(7)
-    office.take_over()
+    office.take_over(park=park)
     office.run(0.7)
     office.customer.vanish()
     office.run(7)
     assert office.boris.idle
+
+
+@pytest.mark.parametrize("park", [False, True], ids=["released", "parked"])
+@pytest.mark.parametrize("monitored", [True, False], ids=["monitored", "not monitored"])
+def test_who_listens_goes_on_when_another_takes_over_unless_that_one_is_not_to_be_monitored(
+    monitored: bool, park: bool
+):
+    people = tuple(replace(one, monitored=monitored) if one.extension == "110" else one for one in PEOPLE)
+    office = Centre(people=people)
+    director = office.phone("100", tone=SECOND)
+    office.converse()
+    office.supervise(Mode.LISTEN, by="100")
+    office.supervise(Mode.LISTEN, by="110")
+    office.run(1.5)
+    assert office.take_over(by="110", park=park) is None
+    office.run(1.0)
+    office.listen_for()
+    assert hears(office.customer, SUPERVISOR)
+    assert director.idle is not monitored
+    assert hears(director, SUPERVISOR) if monitored else deaf_to(director, SUPERVISOR, CUSTOMER)
+    reasons = [event.reason for event in office.told(SupervisionRefused)]  # type: ignore[attr-defined]
+    assert reasons == ([] if monitored else ["somebody in it is not to be monitored"])
 
 
 def test_who_has_just_taken_over_supervises_nobody_any_more():
