@@ -11,10 +11,10 @@ extensions are bare digits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
+from softswitch.frozen import dataclass
 from softswitch.ids import ConversationId, LegId, NodeId
 
 __all__ = [
@@ -111,12 +111,9 @@ class Event:
 
 def place(event: E, conversation: ConversationId) -> E:
     """Say which conversation an event belongs to; for who just made it, before anybody else has seen it."""
-    _set_conversation(event, conversation)
+    fresh: Any = event  # nobody has seen it: to fill it in costs a tenth of making a second one
+    fresh.conversation = conversation
     return event
-
-
-# Writing into the slot of a new event costs a tenth of making a second one with ``dataclasses.replace``.
-_set_conversation = Event.__dict__["conversation"].__set__
 
 
 # The switch itself --------------------------------------------------------------------------------------------------

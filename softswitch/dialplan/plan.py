@@ -8,11 +8,11 @@ fraud begins there), and a call of nobody in the directory goes nowhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from softswitch.dialplan import numbers, patterns
 from softswitch.dialplan.routes import SUPERVISE, Inbound, Plan, Trunk
+from softswitch.frozen import dataclass
 
 __all__ = ["NoRoute", "People", "Route", "ToPerson", "ToTrunk", "route", "supervises"]
 

@@ -10,10 +10,11 @@ an argument), so that everything above is tested under virtual time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, NamedTuple, NewType, Protocol
+
+from softswitch.frozen import dataclass
 
 __all__ = [
     "MOST_TAPPED",

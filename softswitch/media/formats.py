@@ -9,8 +9,8 @@ whole rtpmap and fmtp are its ``identity``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from softswitch.frozen import dataclass
 from softswitch.media.engine import Codec
 from softswitch.sip.sdp import Encoding, Media
 

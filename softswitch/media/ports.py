@@ -13,10 +13,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from softswitch.errors import NotPossible
+from softswitch.frozen import dataclass
 from softswitch.ids import Ids
 
 __all__ = ["PortPair", "PortPool"]

@@ -17,7 +17,6 @@ counts; when that was set back, time stands still until it has caught up.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -40,6 +39,7 @@ from softswitch.events import (
     RecordingStarted,
     TakenOver,
 )
+from softswitch.frozen import dataclass
 from softswitch.ids import ConversationId, LegId, NodeId
 
 __all__ = ["Cdr", "ConversationFold", "LegRecord", "RecordingRecord"]

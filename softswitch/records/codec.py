@@ -51,8 +51,7 @@ def stamp(event: Event, seq: int, node: NodeId, at: datetime, up: float = 0.0) -
     """
     kind, up = type(event), round(up, 3)
     fields = _FIELDS[kind.__name__]
-    values = fields.get(event)
-    conversation = event.conversation
+    values, conversation = fields.get(event), event.conversation
     try:
         body = fields.template % (
             seq,
@@ -64,10 +63,8 @@ def stamp(event: Event, seq: int, node: NodeId, at: datetime, up: float = 0.0) -
         )
     except (TypeError, ValueError, OverflowError, AttributeError):
         return _stamp_odd(event, seq, node, at, up)
-    # The slots are set one by one: half the cost of the frozen class's __init__, in the one place that pays it for all.
-    stamped = object.__new__(kind)
-    for place, value in zip(fields.places, (seq, node, at, up, conversation, *values), strict=True):
-        place(stamped, value)
+    rest: dict[str, Any] = dict(zip(fields.names, values, strict=True))
+    stamped = kind(seq=seq, node=node, at=at, up=up, conversation=conversation, **rest)
     return Record(seq, node, at, kind.__name__, conversation, body, stamped)
 
 
@@ -222,7 +219,6 @@ class _Fields:
         self.get = _getter(self.names)
         self.writers = tuple(form.write for form in forms.values())
         self.readers = tuple((name, form.read) for name, form in forms.items())
-        self.places = tuple(getattr(kind, name).__set__ for name in (*_COMMON, *self.names))
         self.zeros = {field.name: forms[field.name].read(None) for field in own if field.default is dataclasses.MISSING}
         rest = "".join(f',"{name}":%s' for name in self.names)
         self.template = (

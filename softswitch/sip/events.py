@@ -8,10 +8,11 @@ a list of outputs, in order, and the caller carries them out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Literal, NewType
 
+from softswitch.frozen import dataclass
 from softswitch.sip.message import Request
 from softswitch.sip.sdp import SessionDescription
 from softswitch.sip.uri import Uri

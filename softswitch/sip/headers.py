@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeAlias, TypeVar, cast
 
+from softswitch.frozen import dataclass
 from softswitch.sip.grammar import (
     HOST,
     MAX_VALUES,

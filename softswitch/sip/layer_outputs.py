@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from softswitch.frozen import dataclass
 from softswitch.sip.events import Flow, PutOnWire
 from softswitch.sip.message import Request, Response
 from softswitch.sip.via import TransactionKey

@@ -8,10 +8,11 @@ them; asking for one that is missing is our mistake and raises ValueError.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
+from softswitch.frozen import dataclass
 from softswitch.sip.grammar import ParseError, is_token, parse_number, split_list
 from softswitch.sip.headers import (
     CSeq,
@@ -392,10 +393,9 @@ class Response(_Message):
         assert 100 <= status <= 699, status
         if reason is None:
             reason = REASONS.get(status) or _CLASSES[status // 100]
-        object.__setattr__(self, "status", status)
-        object.__setattr__(self, "reason", reason)
-        object.__setattr__(self, "headers", Headers() if headers is None else headers)
-        object.__setattr__(self, "body", body)
+        fresh: Any = self
+        fresh.status, fresh.reason, fresh.body = status, reason, body
+        fresh.headers = Headers() if headers is None else headers
 
     def encode(self) -> bytes:
         """Return the message as sent; ValueError when the reason phrase would break the line."""

@@ -10,10 +10,12 @@ gets one of our own. Time and memory are linear in the body, which is bounded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Literal
+
+from softswitch.frozen import dataclass
 
 __all__ = [
     "Attribute",

@@ -14,9 +14,9 @@ quicker, they print themselves, and mypy checks them as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
+from softswitch.frozen import dataclass
 from softswitch.sip.headers import Headers
 from softswitch.sip.message import Request, Response
 

@@ -7,11 +7,11 @@ lower case. ``str()`` escapes again what must be, so ``parse_uri(str(uri)) == ur
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from softswitch.frozen import dataclass
 from softswitch.sip.grammar import HOST, MAX_PARAMS, Params, ParseError, ip_literal, parse_host
 
 __all__ = ["Uri", "equivalent", "parse_uri"]

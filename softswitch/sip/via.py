@@ -6,9 +6,9 @@ RFC 3261 sections 17.2.3 and 18.2, RFC 3581.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import NewType
 
+from softswitch.frozen import dataclass
 from softswitch.sip.events import Destination, Flow
 from softswitch.sip.grammar import ip_literal, split_list
 from softswitch.sip.headers import Via
