@@ -113,8 +113,7 @@ class Media:
         if not negotiation.common(offer, codecs) and not others:
             return Refused("no common codec")
         prefer = negotiation.passing(others[0][0]) if others else None
-        agreed = negotiation.answer(offer, self._local, codecs, prefer=prefer, session_id=self._session_id, version=1)
-        return agreed if isinstance(agreed, Refused) else None
+        return negotiation.refusal(offer, self._local, codecs, prefer=prefer)
 
     def answer(
         self,

@@ -9,10 +9,12 @@ whole rtpmap and fmtp are its ``identity``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import NamedTuple
 
 from softswitch.frozen import dataclass
 from softswitch.media.engine import Codec
-from softswitch.sip.sdp import Encoding, Media
+from softswitch.sip.sdp import Attribute, Encoding, Media
 
 __all__ = ["COMFORT_NOISE", "DYNAMIC", "ENCODINGS", "NUMBERS", "Format", "OpusSettings", "Spoken", "ours", "spoken"]
 
@@ -73,8 +75,7 @@ _PAYLOAD_TYPES = {str(number): number for number in range(128)}
 """By their text; "08" is none, it would not come back as it was offered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """One codec of one media line. ``parameters`` is its fmtp as it was written, "" if it has none."""
 
     codec: Codec
@@ -91,6 +92,9 @@ class Format:
         return f"{encoding.name.lower()}/{encoding.clock}/{encoding.channels};{parameters}"
 
 
+_EXPLAINING = frozenset({"rtpmap", "fmtp"})
+
+
 @dataclass(frozen=True, slots=True)
 class Spoken:
     """What a media line can speak: payload types of codecs in the line's order, of telephone-event by its clock.
@@ -98,8 +102,8 @@ class Spoken:
     ``noise``: and comfort noise beside codecs of 8 kHz.
     """
 
-    formats: dict[Format, int]
-    digits: dict[int, int]
+    formats: Mapping[Format, int]
+    digits: Mapping[int, int]
     noise: bool = False
 
     @property
@@ -168,7 +172,16 @@ def ours(codecs: Iterable[Codec]) -> list[Format]:
 
 def spoken(media: Media, known: Mapping[str, Encoding] | None = None) -> Spoken:
     """Read the formats of a line; ``known`` explains those that it does not explain itself."""
-    encodings = {**known, **media.encodings} if known else media.encodings
+    explained = tuple([line for line in media.attributes if line.name in _EXPLAINING])
+    return _spoken(media.formats, explained, tuple(known.items()) if known else ())
+
+
+@lru_cache(128)  # an office has telephones of a few makes, and a call asks some ten times
+def _spoken(
+    written: tuple[str, ...], explained: tuple[Attribute, ...], known: tuple[tuple[str, Encoding], ...]
+) -> Spoken:
+    media = Media(kind="audio", port=0, protocol="", formats=written, attributes=explained)
+    encodings = {**dict(known), **media.encodings}
     formats: dict[Format, int] = {}
     digits: dict[int, int] = {}
     noise = False

@@ -31,6 +31,7 @@ __all__ = [
     "held",
     "offer",
     "passing",
+    "refusal",
     "remote_host",
     "reoffer",
 ]
@@ -155,28 +156,47 @@ def answer(
     which every stream is disabled (port 0) is answered likewise, with a session
     that neither sends nor receives.
     """
+    found = _acceptable(offered, local, codecs, prefer)
+    if isinstance(found, Refused):
+        return found
+    lines = list(map(_declined, offered.media))
+    if found is None:
+        codec = codecs[0] if codecs else Codec.PCMU
+        session = MediaSession(remote=None, codec=codec, payload_type=NUMBERS[codec], sends=False, receives=False)
+        return _description(local, session_id, version, lines), session
+    index, agreed = found
+    media = offered.media[index]
+    if not events:
+        agreed = agreed._replace(digits=None)
+    ours = _offered_direction(offered, media).mirrored.limited_to(direction)
+    digits = {} if agreed.digits is None else dict([agreed.digits])
+    written = [(_answered(agreed.format, prefer), agreed.payload_type)]
+    lines[index] = _audio(local[1], media.protocol, written, digits, ours, noise=agreed.noise)
+    session = _session(offered, media, agreed, ours, dtmf_receive=None if agreed.digits is None else agreed.digits[1])
+    return _description(local, session_id, version, lines), session
+
+
+def refusal(
+    offered: SessionDescription, local: Address, codecs: Sequence[Codec], *, prefer: MediaSession | None = None
+) -> Refused | None:
+    """Say why ``answer`` would refuse an offer, None if it would not."""
+    found = _acceptable(offered, local, codecs, prefer)
+    return found if isinstance(found, Refused) else None
+
+
+def _acceptable(
+    offered: SessionDescription, local: Address, codecs: Sequence[Codec], prefer: MediaSession | None
+) -> tuple[int, _Agreed] | Refused | None:
+    """Return the line that can be accepted and what is agreed on it; None where every stream is disabled."""
     refusals: list[Refused] = []
     for index, media in enumerate(offered.media):
         agreed = _agreed(offered, media, spoken(media), local, codecs, prefer=prefer)
-        if isinstance(agreed, Refused):
-            refusals.append(agreed)
-            continue
-        if not events:
-            agreed = agreed._replace(digits=None)
-        ours = _offered_direction(offered, media).mirrored.limited_to(direction)
-        lines = list(map(_declined, offered.media))
-        digits = {} if agreed.digits is None else dict([agreed.digits])
-        written = [(_answered(agreed.format, prefer), agreed.payload_type)]
-        lines[index] = _audio(local[1], media.protocol, written, digits, ours, noise=agreed.noise)
-        session = _session(
-            offered, media, agreed, ours, dtmf_receive=None if agreed.digits is None else agreed.digits[1]
-        )
-        return _description(local, session_id, version, lines), session
+        if not isinstance(agreed, Refused):
+            return index, agreed
+        refusals.append(agreed)
     if not offered.media or any(media.port for media in offered.media):
         return _weightiest(refusals)
-    codec = codecs[0] if codecs else Codec.PCMU
-    session = MediaSession(remote=None, codec=codec, payload_type=NUMBERS[codec], sends=False, receives=False)
-    return _description(local, session_id, version, map(_declined, offered.media)), session
+    return None
 
 
 def accept(ours: SessionDescription, answered: SessionDescription) -> MediaSession | Refused:
@@ -301,7 +321,7 @@ def _answered(form: Format, prefer: MediaSession | None) -> Format:
     """Return the codec as our answer writes it: ours with our parameters, a foreign one with the other peer's."""
     if form.codec is not Codec.PASSTHROUGH:
         return formats.ours([form.codec])[0]
-    return form if prefer is None else replace(form, parameters=prefer.parameters)
+    return form if prefer is None else form._replace(parameters=prefer.parameters)
 
 
 def _agreed(
@@ -333,7 +353,7 @@ def _agreed(
         return Refused(unreachable, warning=_NETWORK_ADDRESS)
     number = heard.formats[chosen]
     identity = (meant or {}).get(chosen, chosen)
-    agreed = replace(identity, parameters=chosen.parameters)
+    agreed = identity if identity is chosen else identity._replace(parameters=chosen.parameters)
     noise = heard.noise and _quiet([(agreed, number)])
     return _Agreed(agreed, number, heard.digits_for(agreed.encoding.clock), identity.identity, noise)
 
@@ -496,6 +516,15 @@ def _audio(
     *,
     noise: bool,
 ) -> Media:
+    numbers, attributes = _lines(tuple(numbered), tuple(digits.items()), direction, noise)
+    return Media(kind="audio", port=port, protocol=protocol, formats=numbers, attributes=attributes)
+
+
+@lru_cache(128)
+def _lines(
+    numbered: tuple[tuple[Format, int], ...], digits: tuple[tuple[int, int], ...], direction: Direction, noise: bool
+) -> tuple[tuple[str, ...], tuple[Attribute, ...]]:
+    """Return the payload types of a media line, and what is written below it."""
     attributes, numbers = [], []
     for form, number in numbered:
         numbers.append(str(number))
@@ -505,14 +534,14 @@ def _audio(
     if noise:
         numbers.append(str(COMFORT_NOISE))
         attributes.append(_rtpmap(COMFORT_NOISE, Encoding("CN", 8000)))
-    for clock, number in digits.items():
+    for clock, number in digits:
         numbers.append(str(number))
         attributes.append(_rtpmap(number, Encoding("telephone-event", clock)))
         attributes.append(Attribute("fmtp", f"{number} {DIGITS}"))
     if any(form.codec is not Codec.PASSTHROUGH for form, _ in numbered):
         attributes.append(Attribute("ptime", str(PTIME)))
     attributes.append(Attribute(direction))
-    return Media(kind="audio", port=port, protocol=protocol, formats=tuple(numbers), attributes=tuple(attributes))
+    return tuple(numbers), tuple(attributes)
 
 
 def _rtpmap(number: int, encoding: Encoding) -> Attribute:

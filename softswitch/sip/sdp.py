@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from softswitch.frozen import dataclass
 
@@ -113,16 +113,14 @@ class Origin:
     connection: Connection
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(NamedTuple):
     """An ``a=`` line; ``value`` is None for a property attribute such as ``sendonly``."""
 
     name: str
     value: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Encoding:
+class Encoding(NamedTuple):
     """What an ``a=rtpmap`` says of a format; ``clock`` in Hz."""
 
     name: str
