@@ -321,6 +321,8 @@ def _checked(name: str, value: Value) -> tuple[str, str]:
             raise ValueError(f"header name {name!r} is not a token")
         known = canonical_name(name)
     text = value if isinstance(value, str) else str(value)
+    if text.isascii() and text.isprintable():
+        return known, text.strip(" ")
     if _FORBIDDEN.search(text):
         raise ValueError(f"{known}: a value may not hold CR, LF or NUL: {text!r}")
     if not text.isascii():

@@ -265,6 +265,12 @@ def parse(body: bytes) -> SessionDescription | SdpError:
     return draft.finished() or SdpError("no o= line", len(lines))
 
 
+@lru_cache(512)  # the same lines come with every call, but for a few
+def _attribute(line: str) -> Attribute:
+    name, colon, text = line.partition(":")
+    return Attribute(name.rstrip(), text.lstrip() if colon else None)
+
+
 class _Lines:
     """What stands below one ``m=`` line, or above the first."""
 
@@ -294,8 +300,7 @@ class _Draft:
         if "\0" in line or "\r" in line:
             return "a NUL or a bare CR"
         if letter == "a=" and self._versioned:
-            name, colon, text = value.partition(":")
-            self._current.attributes.append(Attribute(name.rstrip(), text.lstrip() if colon else None))
+            self._current.attributes.append(_attribute(value))
             return None
         if not line or line.isspace():
             return None

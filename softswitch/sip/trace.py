@@ -7,7 +7,6 @@ no bytes; everything dear (decoding, masking, sorting) is done when somebody loo
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -46,8 +45,9 @@ class Entry:
 class _Call:
     __slots__ = ("held", "messages")
 
-    def __init__(self, messages: int) -> None:
-        self.messages: deque[tuple[float, int, Flow | Destination, bool, bytes]] = deque(maxlen=messages)
+    def __init__(self) -> None:
+        # A call has a dozen messages: a deque would reserve room for five times as many.
+        self.messages: list[tuple[float, int, Flow | Destination, bool, bytes]] = []
         self.held = 0
 
 
@@ -73,11 +73,11 @@ class Trace:
             call_id = call_id_of(data)
         call = self._calls.pop(call_id, None)
         if call is None:
-            call = _Call(self._most_messages)
+            call = _Call()
         self._calls[call_id] = call
         messages, size = call.messages, len(data)
         if len(messages) == self._most_messages:
-            lost = len(messages[0][4])
+            lost = len(messages.pop(0)[4])
             call.held -= lost
             self.held -= lost
         self._count += 1

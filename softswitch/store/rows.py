@@ -50,7 +50,19 @@ class Rows:
         if not rows:
             return
         if self._sql:
-            await connection.exec_driver_sql(self._sql, [tuple(map(_of_sqlite, row)) for row in rows])
+            # Nearly all values are plain text or nothing, for which a call of a function each would be the most of it.
+            plain = [
+                tuple(
+                    [
+                        value
+                        if value is None or (type(value) is str and value.isascii() and "\0" not in value)
+                        else _of_sqlite(value)
+                        for value in row
+                    ]
+                )
+                for row in rows
+            ]
+            await connection.exec_driver_sql(self._sql, plain)
         else:
             await connection.execute(
                 self._statement, [dict(zip(self._names, map(clean, row), strict=True)) for row in rows]
@@ -61,7 +73,7 @@ def _of_sqlite(value: Any) -> Any:
     """Return a value as ``schema`` reads it back from SQLite."""
     kind = type(value)
     if kind is str:
-        return value if value.isascii() and "\0" not in value else clean(value)
+        return clean(value)
     if kind is datetime:
         at = value if value.tzinfo is UTC else value.astimezone(UTC)
         return at.isoformat(" ", "microseconds")[:26]

@@ -106,6 +106,7 @@ class SipShell(Generic[Out]):
         self._udp_by_local: dict[Address, UdpPort] = {}
         self._stream_addresses: list[Address] = []
         self._routes: dict[str, tuple[str, float]] = {}
+        self._reached: dict[tuple[Transport, str], Address] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._armed: float | None = None
@@ -132,6 +133,7 @@ class SipShell(Generic[Out]):
         except OSError:
             await self.close()
             raise
+        self._reached.clear()
         self._sweep()
         self._arm()
 
@@ -342,8 +344,14 @@ class SipShell(Generic[Out]):
             known = self._resolver.cached(Destination(transport, remote, 5060))
             remote = known[0][0] if known else NOWHERE
         routed = self._route(remote)
+        found = self._reached.get((transport, routed))
+        if found is None:
+            found = self._reached[transport, routed] = self._listener(transport, routed)
+        return found
+
+    def _listener(self, transport: Transport, routed: str) -> Address:
         bound = [port.address for port in self._ports] if transport == "udp" else self._stream_addresses
-        family = [address for address in bound if (":" in address[0]) == (":" in remote)]
+        family = [address for address in bound if (":" in address[0]) == (":" in routed)]
         for host, port in family:
             if host == routed or host in ("0.0.0.0", "::"):
                 return (routed, port)
