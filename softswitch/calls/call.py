@@ -608,8 +608,8 @@ class Call:
             self.publish(facts.DigitPressed(leg=leg.id, digit="" if masked else digit))
             if leg is self._caller and self._attendant is not None:
                 self._attendant.digit_pressed(digit)
-        if not digits or leg not in self.sides:
-            return
+        if not digits or leg not in self.sides or any(side.holds or side.waits for side in self.sides):
+            return  # who is on hold is heard by nobody, and his keys are no exception
         for other in self.sides:
             if other is leg or other.media is None or other.state is not LegState.TALKING:
                 continue

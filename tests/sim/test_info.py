@@ -112,6 +112,21 @@ def test_keys_wait_for_each_other_and_come_in_order_though_one_is_lost():
     assert boris.keys_told == ["1", "2", "3"]
 
 
+def test_a_key_pressed_on_hold_reaches_nobody_in_any_form():
+    office, anna, boris = talking(accepts_with=(TAKES,))
+    anna.hold()
+    office.run(1)
+    boris.tell("1")
+    anna.tell("2")
+    office.run(1)
+    anna.resume()
+    office.run(1)
+    assert (boris.keys_told, anna.digits_heard) == ([], [])
+    anna.press("3")
+    office.run(1)
+    assert boris.keys_told == ["3"]
+
+
 def test_a_person_with_digits_info_is_offered_no_events_and_told_each_key():
     office = VirtualOffice(sound=True, people=(person("102", digits="info"),))
     anna, boris = office.phone("101", tone=440), office.phone("102", tone=880)
