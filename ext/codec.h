@@ -49,6 +49,8 @@ typedef struct {
     int (*lasts)(const uint8_t *payload, int length);
     /* Whether the sender says with it that he sends no more for now, or NULL: there is no such payload. */
     int (*pauses)(const uint8_t *payload, int length);
+    /* Samples by which decoding lags behind what was encoded; 0 too where neither side remembers anything. */
+    uint16_t delay;
 } codec;
 
 /* ---- G.711 (RFC 3551 section 4.5.14) ------------------------------------------------------------------------------- */
@@ -80,14 +82,15 @@ static int lasts_as_bytes(const uint8_t *payload, int length) { return length; }
 
 /* ---- the table ------------------------------------------------------------------------------------------------------ */
 static const codec codecs[CODEC_COUNT] = {
-    [CODEC_PCMU] = {8000, 8000, 160, 160, 160, 1, 0, pcmu_decode, pcmu_encode, NULL, NULL, lasts_as_bytes, NULL},
-    [CODEC_PCMA] = {8000, 8000, 160, 160, 160, 1, 0, pcma_decode, pcma_encode, NULL, NULL, lasts_as_bytes, NULL},
-    [CODEC_G722] = {16000, 8000, 320, 160, 160, 1, sizeof(g722_state), g722_decode, g722_encode, NULL, NULL, lasts_as_bytes, NULL},
-    [CODEC_L16_8] = {8000, 8000, 160, 160, 320, 2, 0, l16_decode, l16_encode, NULL, NULL, l16_lasts, NULL},
-    [CODEC_L16_16] = {16000, 16000, 320, 320, 640, 2, 0, l16_decode, l16_encode, NULL, NULL, l16_lasts, NULL},
-    [CODEC_L16_48] = {48000, 48000, 960, 960, 1920, 2, 0, l16_decode, l16_encode, NULL, NULL, l16_lasts, NULL},
+    [CODEC_PCMU] = {8000, 8000, 160, 160, 160, 1, 0, pcmu_decode, pcmu_encode, NULL, NULL, lasts_as_bytes, NULL, 0},
+    [CODEC_PCMA] = {8000, 8000, 160, 160, 160, 1, 0, pcma_decode, pcma_encode, NULL, NULL, lasts_as_bytes, NULL, 0},
+    [CODEC_G722] = {16000, 8000, 320, 160, 160, 1, sizeof(g722_state), g722_decode, g722_encode, NULL, NULL, lasts_as_bytes, NULL,
+                    G722_PAST},
+    [CODEC_L16_8] = {8000, 8000, 160, 160, 320, 2, 0, l16_decode, l16_encode, NULL, NULL, l16_lasts, NULL, 0},
+    [CODEC_L16_16] = {16000, 16000, 320, 320, 640, 2, 0, l16_decode, l16_encode, NULL, NULL, l16_lasts, NULL, 0},
+    [CODEC_L16_48] = {48000, 48000, 960, 960, 1920, 2, 0, l16_decode, l16_encode, NULL, NULL, l16_lasts, NULL, 0},
     [CODEC_OPUS] = {16000, 48000, 320, 960, 0, 0, 0, opus_decode, opus_encode, opus_conceal, opus_recover, opus_lasts,
-                    opus_pauses},
+                    opus_pauses, OPUS_DELAY},
 };
 
 /* Whether the core can decode and encode it; CODEC_OPAQUE it can only pass on. */

@@ -101,7 +101,10 @@ static inline void command_session(core *c, const command *m, int64_t now) {
         port_clock(p, f.format.codec, f.format.clock ? f.format.clock : 8000);
         again = 1;
     }
-    if (again) port_open_playout(p);
+    if (again) {
+        p->holds = p->shift = 0;
+        port_open_playout(p);
+    }
     if (!p->has_session) p->report_ns = now + report_interval(p);
     p->has_session = 1;
     p->rtcp_remote = m->session.rtcp;

@@ -231,12 +231,27 @@ typedef struct {
     int16_t tail[RESAMPLE_TAIL];
 } source;
 
+enum {
+    CODER_PAST = 8,    /* packets: 160 ms, after which a decoder of G.722 has forgotten where it began */
+    CODER_PIECE = 480  /* bytes; longer ones are not remembered */
+};
+
+/* A packet that came; `length` 0: none. */
+typedef struct {
+    uint32_t timestamp;
+    uint16_t sequence, length;
+    uint8_t payload[CODER_PIECE];
+} coder_packet;
+
 /* What a port of a codec other than G.711 has besides; Python gives it, with the codec's state behind it. */
 typedef struct coder {
     struct coder *next; /* among those that wait to be given back */
     void *playout;      /* playout_size() bytes */
     int16_t collected[CORE_FRAME * 3]; /* linear frames that become one packet */
     uint8_t packet[CORE_DATAGRAM];
+    int16_t ahead[CORE_FRAME]; /* the frame of which the encoder has had the beginning only (seam.h) */
+    uint32_t past_next;
+    coder_packet past[CODER_PAST]; /* what came last, where a decoder remembers */
     _Alignas(64) uint8_t state[];
 } coder;
 
@@ -245,6 +260,7 @@ enum {
 };
 enum { STATE_FREE, STATE_OPEN, STATE_CLOSING };
 enum { MODE_SILENT, MODE_RELAY, MODE_MIX };
+enum { SHIFT_NONE, SHIFT_WANTED, SHIFT_TAKEN /* one frame is in hand */, SHIFT_ON };
 enum { STICKY_LATCHED = 1, STICKY_TIMEOUT = 2, STICKY_RESUMED = 4, STICKY_DIGIT = 8, STICKY_OPAQUE = 16 };
 enum { WIRE_OPEN = 1, WIRE_CONNECT = 2, WIRE_LEARN = 4, WIRE_CLOSE = 8 }; /* what the driver must do to the socket */
 
@@ -289,6 +305,8 @@ typedef struct {
     uint32_t relay_timestamp_offset;
     uint32_t resume_from, resume_at; /* whose packets were passed through, and the timestamp at which they ended */
     uint8_t holds;            /* slots for which this listener still waits for play-out to come there */
+    uint8_t shift;            /* SHIFT_...: whether it is mixed ahead by the codec's delay */
+    uint32_t shift_lead;      /* what was lost before the frame that is in hand, RTP clock units */
     uint8_t returning;        /* slots for which it has waited to be passed through again; 0: it does not */
     uint32_t octets;
     float round_trip; /* seconds, negative while unknown */

@@ -28,6 +28,33 @@ static inline int port_decoded(const core *c, const port *p) {
     return !p->stale && (p->mixed_by || p->let_go_tick == (uint32_t)c->ticks);
 }
 
+/* ---- codecs whose coders remember ---------------------------------------------------------------------------------- */
+static inline void coder_remember(coder *m, const rtp_header *h, const uint8_t *payload, int fresh) {
+    for (int i = 0; fresh && i < CODER_PAST; i++) m->past[i].length = 0;
+    coder_packet *k = &m->past[m->past_next++ % CODER_PAST];
+    k->timestamp = h->timestamp;
+    k->sequence = h->sequence;
+    k->length = (uint16_t)(h->length <= CODER_PIECE ? h->length : 0);
+    memcpy(k->payload, payload, k->length);
+}
+
+/* The packet that came `back` packets before the last one. */
+static inline const coder_packet *coder_recall(const coder *m, int back) {
+    return &m->past[(m->past_next + CODER_PAST - 1 - (uint32_t)back) % CODER_PAST];
+}
+
+/* Decode again what was only passed on, so that decoder and play-out have the past that the next packet goes on from. */
+static inline void port_recall(port *p) {
+    const codec *k = &codecs[p->codec];
+    int16_t pcm[CODEC_PCM];
+    if (!p->coder || !k->delay || !p->playout.codec) return;
+    for (int back = (k->bytes ? CODER_PAST : CODER_PAST / 2) - 1; back >= 0; back--) {
+        const coder_packet *past = coder_recall(p->coder, back);
+        int n = past->length ? k->decode(p->coder->state, past->payload, past->length, pcm, CODEC_PCM) : 0;
+        if (n > 0) playout_recall(&p->playout, pcm, n);
+    }
+}
+
 static inline void port_want(core *c, port *p, int64_t now) {
     int goes_on = port_decoded(c, p);
     if (p->mixed_by++) return;
@@ -36,6 +63,7 @@ static inline void port_want(core *c, port *p, int64_t now) {
     if (goes_on) return;
     p->talking = p->stale = 0;
     if (p->playout.codec) playout_flush(&p->playout);
+    port_recall(p);
 }
 
 static inline void port_unwant(core *c, port *p) {

@@ -12,6 +12,7 @@
 enum {
     OPUS_RATE = 16000,
     OPUS_PIECE = 40,        /* samples of 2.5 ms: what every duration is a multiple of */
+    OPUS_DELAY = 104,       /* samples, 6.5 ms: what its encoder looks ahead for speech (RFC 6716 section 2.1.7) */
     OPUS_LONGEST = 5760,    /* RTP clock units of 120 ms, the longest packet */
     OPUS_LOSS = 30,         /* percent, the most that is expected: beyond, recovery data cost more than they mend */
     OPUS_JOINED = 5,        /* frames of 10 ms in one packet of ours, at most */
@@ -29,6 +30,7 @@ enum {
     OPUS_SET_LOSS = 4014,
     OPUS_SET_DTX = 4016,
     OPUS_SET_SIGNAL = 4024,
+    OPUS_RESET = 4028,
     OPUS_VOICE = 3001,
     OPUS_NARROWBAND = 1101,
     OPUS_MEDIUMBAND = 1102,
@@ -106,6 +108,9 @@ static inline void opus_expect_loss(void *state, int percent) {
     b->expected = (uint8_t)percent;
     opus.encoder_set(opus_encoder(b), OPUS_SET_LOSS, (int32_t)percent);
 }
+
+/* Let the encoder forget what it has said, not how it was told to. */
+static inline void opus_forget(void *state) { opus.encoder_set(opus_encoder((opus_block *)state), OPUS_RESET); }
 
 /* A receiver report: `fraction` of 256 were lost since the last one (RFC 3550 section 6.4.1). A report of 5 s is one
  * burst or none, so each counts for a quarter. */

@@ -444,6 +444,18 @@ static inline void playout_skip(playout *p, int64_t now) {
     p->gap = 0;
 }
 
+/* `n` samples that were heard in another way, right before the next packet: what losses are concealed out of. */
+static inline void playout_recall(playout *p, const int16_t *pcm, int n) {
+    int past = plc_past((int)p->codec->rate);
+    if (p->state != PLAYOUT_IDLE || p->start != past) return;
+    if (n > past) {
+        pcm += n - past;
+        n = past;
+    }
+    memmove(p->pcm, p->pcm + n, (size_t)(past - n) * sizeof *pcm);
+    memcpy(p->pcm + past - n, pcm, (size_t)n * sizeof *pcm);
+}
+
 /* The first samples after a stream that was heard in another way until now: `n` of it stand in until ours begin. */
 static inline void playout_prime(playout *p, const int16_t *pcm, int n) {
     int past = plc_past((int)p->codec->rate);

@@ -81,6 +81,7 @@ static inline void record_packet(core *c, port *p, const uint8_t *payload, const
 static inline void receive_audio(core *c, port *p, const uint8_t *data, const rtp_header *h, int fresh, int64_t now) {
     const uint8_t *payload = data + h->offset;
     int64_t early = source_map(&p->source, h->timestamp, now, fresh, h->marker);
+    if (p->coder && codecs[p->codec].delay) coder_remember(p->coder, h, payload, fresh);
     if (p->tapped || !p->source.tap_count) source_move(&p->source, p->source.map_off_ns);
     else if (early) source_slide(c, &p->source, source_heard(&p->source, p->source.map_from) - early, early);
     for (int i = 0; i < p->source.hearer_count; i++) {

@@ -86,7 +86,7 @@ static inline void row_claim(core *c, port *p, int64_t now) {
     p->returning = returning;
     if (mode != p->mode) {
         uint8_t held = p->holds;
-        p->holds = 0;
+        p->holds = p->shift = 0;
         if (p->mode == MODE_RELAY && mode == MODE_MIX) seam_leave(c, p, now);
         relay_forget(p);
         if (held && mode == MODE_RELAY) seam_resume(p, HANDLE_INDEX(p->row[0].source));

@@ -133,7 +133,7 @@ static inline void port_mix(core *c, port *p, int64_t now) {
         mix_saturate(c->sum, pcm, n);
         if (!p->crowd) p->crowd = row_crowd(p, port_handle(c, port_index(c, p)));
     }
-    port_audio(c, p, pcm);
+    if (!p->shift || seam_shift(p, pcm, n)) port_audio(c, p, pcm);
     if (settle) {
         row_release(c, p);
         row_claim(c, p, now);
@@ -144,6 +144,7 @@ static inline void port_mix(core *c, port *p, int64_t now) {
 static inline void port_return(core *c, port *p, int64_t now) {
     port *from = core_port(c, p->row[0].source);
     if (p->row_count != 1 || !from) return;
+    const coder_packet *again = seam_again(p, from);
     int ready = seam_ready(p, from), playing = from->playout.state == PLAYOUT_PLAYING;
     if (!ready && p->returning < SEAM_PATIENCE) {
         p->returning++;
@@ -152,7 +153,7 @@ static inline void port_return(core *c, port *p, int64_t now) {
     p->returning = SEAM_NOW;
     row_release(c, p);
     row_claim(c, p, now);
-    if (ready && playing && p->mode == MODE_RELAY) seam_bind(c, p, from, now);
+    if (ready && playing && p->mode == MODE_RELAY) seam_bind(c, p, from, again, now);
 }
 
 static inline void port_send(core *c, port *p, int64_t now) {
@@ -160,7 +161,7 @@ static inline void port_send(core *c, port *p, int64_t now) {
     if (!digits && p->mode != MODE_MIX) return;
     /* A relay has sent less than half a frame ago: this slot's frame would come too early. */
     if (p->ever_sent && port_elapsed(p, now) < p->ticks / 2) return;
-    if (digits) p->holds = 0;
+    if (digits) p->holds = p->shift = 0;
     if (seam_holds(c, p, now, &led)) return;
     if (!led) port_advance(p, now);
     relay_forget(p);
