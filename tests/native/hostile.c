@@ -1,10 +1,12 @@
 /* The media core under packets that nobody should send, built with the address and undefined behaviour sanitizers.
  *
- *   hostile SEED PACKETS
+ *   hostile SEED PACKETS [LIBOPUS [LIBOPUS_FUNCTION...]]
  *
+ * LIBOPUS is the library that the product uses; itself it is not watched, what we give it and take from it is.
  * Ports of every codec hear, record and leave each other at random while packets of every kind of wrongness come in.
  * The sanitizers watch each access; at the end all must have been given back. Prints what happened, exits with 1 and a
  * word when a book does not balance. */
+#include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 #include "command.h"
@@ -60,23 +62,31 @@ static void open_port(int i) {
     spoken[i] = CODEC_COUNT;
 }
 
+static void tune(void *state) {
+    opus_settings s = {(int32_t)(6000 + rnd(500000)), (int32_t)(8000 + rnd(40001)), (uint8_t)rnd(11), (uint8_t)rnd(101),
+                       (uint8_t)rnd(2), (uint8_t)rnd(2), (uint8_t)rnd(2)};
+    opus_tune(state, &s);
+}
+
 static void set_session(int i) {
     command m[2];
     memset(m, 0, sizeof m);
     m[0].kind = COMMAND_FORMAT;
     m[1].kind = COMMAND_SET_SESSION;
     m[0].handle = m[1].handle = ports[i];
-    uint8_t codec = rnd(3) ? (uint8_t)rnd(2) : (uint8_t)rnd(CODEC_COUNT);
+    uint8_t codec = (uint8_t)(rnd(3) ? rnd(3) : rnd(4) ? rnd(CODEC_COUNT) : CODEC_OPUS);
     m[0].format.codec = codec;
     m[0].format.keep = codec == spoken[i];
     if (!m[0].format.keep && coder_needed(codec)) {
         m[0].format.coder = coder_open(codec);
         coders += m[0].format.coder != NULL;
+        if (codec == CODEC_OPUS && m[0].format.coder) tune(m[0].format.coder->state);
     }
     m[0].format.clock = rnd(2) ? 8000 : 16000;
     m[0].format.format = rnd(2);
     m[0].format.event_clock = rnd(2) ? 8000 : 48000;
-    m[0].format.payload_type = types[i] = (uint8_t)(codec == CODEC_PCMU ? 0 : codec == CODEC_PCMA ? 8 : 96 + rnd(4));
+    m[0].format.payload_type = types[i] =
+        (uint8_t)(codec == CODEC_PCMU ? 0 : codec == CODEC_PCMA ? 8 : codec == CODEC_G722 ? 9 : 96 + rnd(4));
     m[0].format.dtmf_send = m[0].format.dtmf_receive = rnd(4) ? 101 : DTMF_NONE;
     m[0].format.ptime = (uint8_t)rnd(80);
     m[0].format.timeout_ms = rnd(2000);
@@ -177,8 +187,23 @@ static void ask(void) {
 /* ---- what the network brings ---------------------------------------------------------------------------------------- */
 static uint16_t sequences[PORTS];
 static uint32_t stamps[PORTS];
+static void *speakers[2]; /* encoders of mono and stereo */
+
+/* A packet of Opus that a telephone might send: noise and tones of 10 to 60 ms, in mono or stereo. */
+static size_t opus_packet(int i, uint8_t type) {
+    static const int lengths[] = {160, 320, 640, 960};
+    static int16_t pcm[2 * 960];
+    int n = lengths[rnd(4)], loud = (int)rnd(20000) + 1;
+    for (int k = 0; k < 2 * n; k++) pcm[k] = (int16_t)(rnd(2) ? (int)rnd((uint32_t)loud) - loud / 2 : pcm[k] / 2);
+    if (rnd(50) == 0) memset(pcm, 0, sizeof pcm);
+    int size = opus.encode(speakers[rnd(2)], pcm, n, wire + RTP_HEADER, 400);
+    rtp_write(wire, type, (int)rnd(2), sequences[i]++, stamps[i], 1000u + (uint32_t)i);
+    stamps[i] += 3u * (uint32_t)n;
+    return RTP_HEADER + (size_t)(size > 0 ? size : 0);
+}
 
 static size_t decent(int i, uint8_t type, size_t payload) {
+    if (opus_present() && spoken[i] == CODEC_OPUS && type == types[i] && rnd(4)) return opus_packet(i, type);
     rtp_write(wire, type, (int)rnd(2), sequences[i]++, stamps[i], 1000u + (uint32_t)i);
     stamps[i] += 160;
     for (size_t k = 0; k < payload; k++) wire[RTP_HEADER + k] = (uint8_t)rnd(256);
@@ -209,7 +234,7 @@ static size_t report_packet(void) {
 
 static size_t hostile_packet(int i) {
     size_t size = decent(i, types[i], 160);
-    switch (rnd(22)) {
+    switch (rnd(24)) {
     case 0: return rnd(14);                                                        /* shorter than a header */
     case 1: return 1;
     case 2: wire[0] |= 15; return size;                                           /* CC = 15 */
@@ -229,6 +254,7 @@ static size_t hostile_packet(int i) {
     case 16: case 17: return event_packet(i);
     case 18: return report_packet();
     case 19: return decent(i, 13, rnd(20));                                         /* comfort noise */
+    case 22: decent(i, types[i], 3); return RTP_HEADER + rnd(3);                    /* the pauses of Opus, and less */
     case 20: return decent(i, types[i], rnd(1000));                                 /* any length of payload */
     default:
         for (size_t k = 0; k < size; k++) wire[k] = (uint8_t)rnd(256);
@@ -305,8 +331,25 @@ static void tick(void) {
         if (c->recordings[i].state == STATE_OPEN) recordings[i] = HANDLE(i, c->recordings[i].generation, KIND_RECORDING, 0);
 }
 
+static void load_opus(const char *path, char **names) {
+    uint64_t addresses[OPUS_FUNCTIONS];
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    demand(library != NULL, "libopus cannot be loaded");
+    for (int i = 0; i < OPUS_FUNCTIONS; i++) addresses[i] = (uint64_t)(uintptr_t)dlsym(library, names[i]);
+    opus_setup(addresses);
+    demand(opus_present(), "libopus lacks a function");
+    for (int i = 0; i < 2; i++) {
+        speakers[i] = malloc((size_t)opus.encoder_size(i + 1));
+        demand(opus.encoder_open(speakers[i], OPUS_RATE, i + 1, OPUS_VOIP) == 0, "no encoder");
+        opus.encoder_set(speakers[i], OPUS_SET_FEC, 1);
+        opus.encoder_set(speakers[i], OPUS_SET_LOSS, 10);
+        opus.encoder_set(speakers[i], OPUS_SET_DTX, i);
+    }
+}
+
 int main(int argc, char **argv) {
-    if (argc != 3) return 2;
+    if (argc != 3 && argc != 4 + OPUS_FUNCTIONS) return 2;
+    if (argc > 3) load_opus(argv[3], argv + 4);
     state = strtoull(argv[1], NULL, 10) * 2 + 1;
     uint64_t total = strtoull(argv[2], NULL, 10);
     wire = (uint8_t *)calloc(1, LARGEST + 16);
@@ -342,5 +385,6 @@ int main(int argc, char **argv) {
     printf("%llu packets in, %u out, %u blocks, %u events\n", (unsigned long long)total, packets_sent, blocks_read, events_read);
     core_close(c);
     free(wire);
+    for (int i = 0; i < 2; i++) free(speakers[i]);
     return 0;
 }
