@@ -227,6 +227,7 @@ typedef struct {
     int16_t *frame[RATES];
     int16_t *before;          /* the end of the frame before this one, for more than one conversion of it */
     uint16_t taps[CORE_TAPS]; /* recording index * 4 + track */
+    const int16_t *written;   /* where a recording's next samples of it are likely to go: only a place to fetch */
     uint16_t hearers[CORE_HEARERS];
     int16_t tail[RESAMPLE_TAIL];
 } source;

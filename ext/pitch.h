@@ -30,8 +30,11 @@ static inline double pitch_score(int64_t product, int64_t energy) {
 static inline int pitch_search(const int16_t *x, int window, int low, int high) {
     int best = low;
     double highest = -1.0;
+    int64_t energy = pitch_product(x - low, x - low, window);
     for (int lag = low; lag <= high; lag++) {
-        double score = pitch_score(pitch_product(x, x - lag, window), pitch_product(x - lag, x - lag, window));
+        /* The window has moved by one sample. */
+        if (lag > low) energy += x[-lag] * x[-lag] - x[window - lag] * x[window - lag];
+        double score = pitch_score(pitch_product(x, x - lag, window), energy);
         if (score > highest) {
             highest = score;
             best = lag;

@@ -34,8 +34,26 @@ static inline int block_write(core *c, recording *r, uint32_t index, uint32_t sa
     return ring_push(&c->written, &record, 1);
 }
 
-/* Add samples to a track; what lies outside the two blocks is lost. */
-static inline void record_samples(core *c, recording *r, int track, int64_t at, const int16_t *pcm, int n) {
+static inline int16_t record_sum(int32_t there, int32_t more) {
+    int32_t x = there + more;
+    x = x > 32767 ? 32767 : x;
+    return (int16_t)(x < -32768 ? -32768 : x);
+}
+
+/* Of two tracks both samples of a moment are taken and put back as one word: that can be done for many moments at once. */
+static inline void record_pairs(int16_t *restrict out, int track, const int16_t *restrict pcm, int n) {
+    int shift = (track == 1) == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) ? 16 : 0;
+    uint32_t others = ~(0xffffu << shift);
+    for (int k = 0; k < n; k++) {
+        uint32_t both;
+        memcpy(&both, out + 2 * k, sizeof both);
+        both = (both & others) | (uint32_t)(uint16_t)record_sum((int16_t)(both >> shift), pcm[k]) << shift;
+        memcpy(out + 2 * k, &both, sizeof both);
+    }
+}
+
+/* Add samples of a source to a track; what lies outside the two blocks is lost. */
+static inline void record_samples(core *c, recording *r, source *s, int track, int64_t at, const int16_t *pcm, int n) {
     int64_t offset = at - (int64_t)r->base;
     for (int i = 0; i < n;) {
         int64_t place = offset + i;
@@ -49,12 +67,10 @@ static inline void record_samples(core *c, recording *r, int track, int64_t at, 
         int start = (int)(place % span), run = (int)span - start, step = r->tracks;
         if (run > n - i) run = n - i;
         if (index != BLOCK_NONE) {
-            int16_t *out = c->blocks[index].samples + step * start + track;
-            for (int k = 0; k < run; k++) {
-                int32_t x = out[step * k] + pcm[i + k];
-                x = x > 32767 ? 32767 : x;
-                out[step * k] = (int16_t)(x < -32768 ? -32768 : x);
-            }
+            int16_t *out = c->blocks[index].samples + step * start;
+            if (step == 2) record_pairs(out, track, pcm + i, run);
+            else for (int k = 0; k < run; k++) out[step * k + track] = record_sum(out[step * k + track], pcm[i + k]);
+            s->written = out + step * run;
         }
         i += run;
     }
@@ -106,7 +122,7 @@ static inline void source_tap(core *c, source *s, uint32_t position, const int16
     }
     for (int i = 0; i < s->tap_count; i++) {
         recording *r = &c->recordings[s->taps[i] >> 2];
-        record_samples(c, r, s->taps[i] & 3, recording_place(r, heard), pcm, n);
+        record_samples(c, r, s, s->taps[i] & 3, recording_place(r, heard), pcm, n);
     }
 }
 
@@ -122,7 +138,7 @@ static inline void source_tap_frame(core *c, source *s, int64_t heard, int slips
             n = map_slip(pcm, n, slips, later, rate_hertz[r->rate], slipped);
             pcm = slipped;
         }
-        record_samples(c, r, s->taps[i] & 3, recording_place(r, heard), pcm, n);
+        record_samples(c, r, s, s->taps[i] & 3, recording_place(r, heard), pcm, n);
     }
 }
 

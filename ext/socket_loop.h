@@ -231,9 +231,9 @@ static inline void loop_drain(socket_loop *l, int64_t now, int64_t due, int on) 
         int n = l->found ? l->found : epoll_wait(l->epoll, l->ready, LOOP_READY, 0);
         l->found = 0;
         for (int i = 0; i < n; i++) {
-            /* The legs are cold: 20 ms ago was their last packet. Fetch the next one during this one's system calls. */
-            if (i + 1 < n)
-                port_prefetch(&l->core->ports[l->ready[i + 1].data.u32 >> 1]);
+            /* The next ones come during this one's system calls. */
+            if (i + 2 < n) port_fetch(&l->core->ports[l->ready[i + 2].data.u32 >> 1]);
+            if (i + 1 < n) port_fetch_way(l->core, &l->core->ports[l->ready[i + 1].data.u32 >> 1]);
             loop_read(l, l->ready[i].data.u32 >> 1, (int)(l->ready[i].data.u32 & 1), now);
         }
         loop_flush(l);

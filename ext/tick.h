@@ -2,6 +2,7 @@
 #ifndef SOFTSWITCH_TICK_H
 #define SOFTSWITCH_TICK_H
 
+#include "fetch.h"
 #include "receive.h"
 
 #define STATS_NS 1000000000LL
@@ -235,14 +236,6 @@ static inline void port_keep(core *c, port *p, int64_t now) {
     }
 }
 
-/* A port was last touched some milliseconds ago and is cold; these lines are needed whatever it does. */
-static inline void port_prefetch(const port *p) {
-    __builtin_prefetch(p);
-    __builtin_prefetch(&p->has_session);
-    __builtin_prefetch(&p->sequence);
-    __builtin_prefetch(&p->counters);
-    __builtin_prefetch(&p->report_ns);
-}
 
 /* Whether the tick of this moment sends something, so that its listeners would hear it run late. */
 static inline int core_punctual(const core *c, int64_t now) {
@@ -257,11 +250,18 @@ static inline void core_tick(core *c, int64_t now) {
     c->frames_used = 0;
     c->crowds_used = 0;
     if (c->given_back) core_give_back(c);
-    for (uint32_t i = c->slot_decoding[slot] ? c->slot_ports[slot] : CORE_NOBODY; i != CORE_NOBODY; i = c->ports[i].source.next)
-        if (c->ports[i].source.state == STATE_OPEN && c->ports[i].mixed_by) {
-            port_decode(c, &c->ports[i], now);
-            port_listen_tick(c, &c->ports[i], now);
+    for (uint32_t i = c->slot_decoding[slot] ? c->slot_ports[slot] : CORE_NOBODY, next; i != CORE_NOBODY; i = next) {
+        port *p = &c->ports[i];
+        next = p->source.next;
+        if (next != CORE_NOBODY) {
+            port_fetch(&c->ports[next]);
+            port_fetch_playout(&c->ports[next]);
         }
+        if (p->source.state == STATE_OPEN && p->mixed_by) {
+            port_decode(c, p, now);
+            port_listen_tick(c, p, now);
+        }
+    }
     for (uint32_t i = c->slot_players[slot], next; i != CORE_NOBODY; i = next) {
         next = c->players[i].source.next;
         player_serve(c, &c->players[i], now);
@@ -270,7 +270,10 @@ static inline void core_tick(core *c, int64_t now) {
     for (uint32_t i = c->slot_ports[slot], next; i != CORE_NOBODY; i = next) {
         port *p = &c->ports[i];
         next = p->source.next;
-        if (next != CORE_NOBODY) port_prefetch(&c->ports[next]);
+        if (next != CORE_NOBODY) {
+            port_fetch(&c->ports[next]);
+            port_fetch_housekeeping(&c->ports[next]);
+        }
         if (p->source.state == STATE_CLOSING) {
             port_free(c, p);
             continue;
