@@ -36,7 +36,8 @@ class Carried:
     lost: list[int]
 
 
-def encoder(codec: Codec) -> kernels.Codec:
+def encoder(codec: Codec, loss: int = OPUS_LOSS) -> kernels.Codec:
+    """``loss``: percent that Opus is told to expect; at 0 it carries nothing for repair."""
     if codec is Codec.OPUS:
         library = libopus.find()
         assert isinstance(library, libopus.Library)
@@ -47,17 +48,17 @@ def encoder(codec: Codec) -> kernels.Codec:
             bitrate=OPUS_BITRATE,
             playback_rate=16_000,
             complexity=5,
-            loss=OPUS_LOSS,
-            fec=True,
+            loss=loss,
+            fec=loss > 0,
             dtx=False,
             constant=False,
         )
     return made
 
 
-def encoded(pcm: Pcm, codec: Codec) -> list[bytes]:
+def encoded(pcm: Pcm, codec: Codec, loss: int = OPUS_LOSS) -> list[bytes]:
     """Payloads of 20 ms, with 300 ms of silence behind so that all of the speech is played."""
-    made = encoder(codec)
+    made = encoder(codec, loss)
     whole = np.concatenate([pcm, np.zeros(made.frame * 15, np.int16)])
     frames = len(whole) // made.frame
     return [made.encode(whole[made.frame * n : made.frame * (n + 1)].astype("<i2").tobytes()) for n in range(frames)]
