@@ -73,9 +73,9 @@ def numbers(track: NDArray[np.int16]) -> tuple[int, NDArray[np.int64], NDArray[n
 
 
 def judge(path: Path) -> Verdict:
-    """Read one stereo file back."""
+    """Read the two sides of one file back."""
     with wave.open(str(path)) as file:
-        samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").reshape(-1, 2)
+        samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").reshape(-1, file.getnchannels())
     tracks = [numbers(np.ascontiguousarray(samples[:, channel])) for channel in (0, 1)]
     frames = missing = bare = doubled = 0
     absent: list[tuple[int, int]] = []

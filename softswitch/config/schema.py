@@ -136,9 +136,9 @@ class RecordingTable(Table):
     what: kinds.What = Field("all", description='"all" conversations or "none"; a person may differ.')
     folder: kinds.FilePath = Field("recordings", description="Where files go; relative to the data folder.")
     whisper_track: bool = Field(
-        False,
+        True,
         description="Give each file a third channel with what supervisors and prompters say; without it that is not "
-        "recorded. Files become half as large again.",
+        "recorded, and files are a third smaller. Over the API heads and directors get it, those who talked do not.",
     )
     keep: kinds.Keep = Field(
         None,

@@ -102,7 +102,7 @@ class RecordingOptions:
     what: Literal["all", "none"]
     folder: Path
     keep: float | None
-    whisper_track: bool = False
+    whisper_track: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,7 @@ class Action(StrEnum):
     SEE_CONVERSATION = "see conversation"
     READ_TIMELINE = "read timeline"
     DOWNLOAD_RECORDING = "download recording"
+    HEAR_WHISPER = "hear whisper track"
     HANG_UP = "hang up"
     MASK = "mask recording"
     INVITE_PROMPTER = "invite prompter"
@@ -70,6 +71,7 @@ ACTIONS: Mapping[Action, tuple[str, str]] = {
     Action.SEE_CONVERSATION: ("see the conversation", "видеть разговор"),
     Action.READ_TIMELINE: ("read the timeline", "читать ход разговора"),
     Action.DOWNLOAD_RECORDING: ("hear the recording", "слушать запись"),
+    Action.HEAR_WHISPER: ("hear what was whispered", "слушать подсказки в записи"),
     Action.MASK: ("keep something out of the recording", "исключить часть разговора из записи"),
     Action.HANG_UP: ("end the conversation", "завершить разговор"),
     Action.INVITE_PROMPTER: ("invite a prompter", "пригласить подсказчика"),
@@ -169,13 +171,14 @@ def allowed(actor: Person, action: Action, subject: Subject, directory: Director
     own = actor.extension in concerned
     if own and action in SUPERVISING:
         return Decision(False, Reason.OWN_CONVERSATION)
-    if own:
+    # What was whispered beside a conversation is not for those who talked in it, but for their heads.
+    if own and action is not Action.HEAR_WHISPER:
         return Decision(True, Reason.OWN)
     if not everywhere and actor.role is not Role.HEAD:
         return Decision(False, Reason.NOT_OWN)
     if not everywhere and not concerned & reach(actor, directory):
         return Decision(False, Reason.OTHER_GROUP)
-    if action in SUPERVISING or action is Action.DOWNLOAD_RECORDING:
+    if action in SUPERVISING or action in (Action.DOWNLOAD_RECORDING, Action.HEAR_WHISPER):
         people = directory.people
         # Also whoever only rings: he may be the one to talk next.
         if any(not people[one].monitored for one in subject.talkers | subject.rung if one in people):

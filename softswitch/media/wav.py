@@ -23,6 +23,7 @@ __all__ = [
     "Repaired",
     "claim",
     "finished_path",
+    "form_of",
     "header",
     "length",
     "part_path",
@@ -197,7 +198,7 @@ def _finish(part: Path) -> Repaired | None:
 def _repair(path: Path, descriptor: int) -> Repaired:
     length = os.fstat(descriptor).st_size
     found = os.pread(descriptor, HEADER, 0)
-    form = _form(found)
+    form = form_of(found)
     if form is None:
         return Repaired(path, 0.0, error=f"{path}: not a recording, it begins with {found[:12]!r}")
     samples = max(length - HEADER, 0)
@@ -211,7 +212,7 @@ def _repair(path: Path, descriptor: int) -> Repaired:
     return Repaired(path, form.seconds(whole), changed=True)
 
 
-def _form(found: bytes) -> Form | None:
+def form_of(found: bytes) -> Form | None:
     """Return the form of which these first bytes are our header up to its sizes, None if they are something else."""
     # A power failure leaves zeros in place of the header.
     if not any(found):

@@ -151,7 +151,9 @@ extensions = st.frozensets(st.sampled_from([*DIRECTORY.people, "199"]), max_size
 @given(st.sampled_from(PEOPLE), st.sampled_from(Action), extensions, extensions)
 def test_nobody_hears_more_than_he_sees(actor: Person, action: Action, talkers: frozenset[str], rung: frozenset[str]):
     subject = Subject(talkers, rung)
-    if action in SUPERVISING | {Action.DOWNLOAD_RECORDING} and allowed(actor, action, subject, DIRECTORY):
+    if action in SUPERVISING | {Action.DOWNLOAD_RECORDING, Action.HEAR_WHISPER} and allowed(
+        actor, action, subject, DIRECTORY
+    ):
         assert allowed(actor, Action.SEE_CONVERSATION, subject, DIRECTORY)
 
 
@@ -166,3 +168,7 @@ def test_a_director_may_what_a_head_may(actor: Person, action: Action, talkers: 
 def test_every_action_has_words_in_both_languages() -> None:
     assert set(ACTIONS) == set(Action)
     assert all(english and russian for english, russian in ACTIONS.values())
+
+
+def test_what_was_whispered_is_not_for_those_who_talked():
+    assert decide(ANNA, Action.HEAR_WHISPER, Subject.of("101")) == (False, Reason.NOT_OWN)

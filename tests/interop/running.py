@@ -197,6 +197,7 @@ class RunningSwitch:
             f"codecs = {json.dumps(list(self.codecs))}",
             "[recording]",
             f'what = "{"all" if self.record else "none"}"',
+            "whisper_track = false",
         ]
         for extension in self.people:
             lines += [

@@ -336,7 +336,7 @@ def _examine_cut(victim: Victim, cdr: Cdr, found: Round, killed: datetime) -> No
         try:
             with wave.open(str(victim.settings.recording.folder / recording.path)) as file:
                 duration = file.getnframes() / file.getframerate()
-                whole = len(file.readframes(file.getnframes())) == file.getnframes() * 4
+                whole = len(file.readframes(file.getnframes())) == file.getnframes() * 2 * file.getnchannels()
         except (OSError, wave.Error, EOFError) as failure:
             if lasted > TOLERANCE:
                 found.faults.append(f"{recording.path} of {lasted:.2f} s cannot be played: {failure}")

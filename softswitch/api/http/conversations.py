@@ -152,7 +152,10 @@ async def recording(
     request: Request,
     access: Annotated[Access, needs(Action.DOWNLOAD_RECORDING)],
 ) -> Response:
-    """Download a recording, whole or by range; each download is an event."""
+    """Download a recording, whole or by range; each download is an event.
+
+    The track of what supervisors and prompters said is in it for heads and directors, not for those who talked.
+    """
     cdr = await found(access, conversation)
     access.require(subject_of(cdr), cdr.conversation, thing=str(number))
     if number > len(cdr.recordings):
@@ -160,7 +163,8 @@ async def recording(
     record = cdr.recordings[number - 1]
     if record.finished_at is None and not record.error:
         raise NotPossible("the recording is being written still")
-    return await recordings.download(access.exchange.recordings, record.path, request.headers)
+    whisper = bool(access.decide(subject_of(cdr), Action.HEAR_WHISPER))
+    return await recordings.download(access.exchange.recordings, record.path, request.headers, whisper=whisper)
 
 
 @routes.post(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from softswitch.api.http.recordings import BehindTheEnd, open_below, range_of
 from softswitch.errors import NoSuch
 from softswitch.events import RecordingFinished, RecordingStarted
+from softswitch.media.wav import Form, header
 from tests.api.http.office import Office, office
 from tests.records.story import call
 
@@ -148,3 +149,32 @@ def test_a_range_lies_within_the_file(header: str, size: int):
     except BehindTheEnd:
         return
     assert part is None or 0 <= part[0] <= part[1] < size
+
+
+def three_tracks(frames: int) -> tuple[bytes, bytes]:
+    """A file of three channels, and what of it whoever may not hear the third gets: counted by hand."""
+    samples = [(n & 0xFF, 1, n & 0xFF, 2, n & 0xFF, 3) for n in range(frames)]
+    whole = header(6 * frames, Form(3)) + b"".join(map(bytes, samples))
+    return whole, header(4 * frames, Form(2)) + b"".join(bytes(one[:4]) for one in samples)
+
+
+async def test_what_was_whispered_is_for_heads_and_not_for_those_who_talked(here: Office):
+    whole, stereo = three_tracks(50_000)
+    (here.recordings / "c1.wav").write_bytes(whole)
+    got = {who: (await (await here.client(who)).get(PATH)).content for who in ("101", "102", "110", "100")}
+    assert got == {"101": stereo, "102": stereo, "110": whole, "100": whole}
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 10), (40, 47), (43, 43), (45, 50), (46, 70_001), (199_990, 200_043)])
+async def test_a_part_without_what_was_whispered_is_one_of_the_whole_without_it(here: Office, first: int, last: int):
+    whole, stereo = three_tracks(50_000)
+    (here.recordings / "c1.wav").write_bytes(whole)
+    answer = await (await here.client("101")).get(PATH, headers={"Range": f"bytes={first}-{last}"})
+    assert answer.headers["content-range"] == f"bytes {first}-{last}/{len(stereo)}"
+    assert answer.content == stereo[first : last + 1]
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF", b"x" * 43, SOUND[:5000]])
+async def test_what_is_no_recording_of_three_tracks_is_given_as_it_is(here: Office, content: bytes):
+    (here.recordings / "c1.wav").write_bytes(content)
+    assert (await (await here.client("101")).get(PATH)).content == content
