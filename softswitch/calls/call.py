@@ -13,14 +13,16 @@ from dataclasses import replace
 
 from softswitch import events as facts
 from softswitch.calls import offering
+from softswitch.calls.agreement import Agreement
 from softswitch.calls.audience import Audience
 from softswitch.calls.desk import Attendant, Desk
 from softswitch.calls.hearing import Hearing
 from softswitch.calls.hunt import Hunt
+from softswitch.calls.keys import Keys
 from softswitch.calls.leg import Leg, LegState
 from softswitch.calls.legs import Legs
 from softswitch.calls.office import Office
-from softswitch.calls.outcome import NO_MEDIA, UNSUITABLE, Failure, passed_on, tone
+from softswitch.calls.outcome import NO_MEDIA, NOT_ACCEPTABLE, UNSUITABLE, Failure, passed_on, tone
 from softswitch.calls.places import Places
 from softswitch.calls.recording import ConversationRecording, wanted
 from softswitch.calls.silence import Silence
@@ -35,7 +37,6 @@ from softswitch.mixer.roles import Role
 from softswitch.sip.events import (
     Accept,
     Answered,
-    AnswerOffer,
     Cause,
     Confirmed,
     Ended,
@@ -43,12 +44,9 @@ from softswitch.sip.events import (
     Invite,
     KeyPressed,
     KeysRefused,
-    MakeOffer,
     OfferFailed,
-    PressKeys,
     Progress,
     Reason,
-    RefuseOffer,
     Reject,
     RemoteAnswer,
     RemoteOffer,
@@ -67,7 +65,6 @@ FAREWELL = 10.0
 """Seconds that a caller hears why it came to nothing before he is hung up on; few listen so long."""
 
 ELSEWHERE = Reason(protocol="SIP", cause=200, text="Call completed elsewhere")
-NOT_ACCEPTABLE = Reason(protocol="SIP", cause=488, text="Not acceptable here")
 
 
 class Call:
@@ -130,6 +127,8 @@ class Call:
         self._recording = ConversationRecording(desk, publish)
         self.audience = Audience(self.hearing, self._recording, lambda: itself().sides)
         self.places = Places(self, desk)
+        self.keys = Keys(self, desk, self._tell_attendant)
+        self.sound = Agreement(self, desk)
         self._answered_caller = False
         self._outcome: Failure | None = None
         self._refused: Failure | None = None
@@ -306,15 +305,15 @@ class Call:
                 self._answered(leg, event, now)
             case Confirmed(description=description) | RemoteAnswer(description=description):
                 if description is not None:
-                    self._take_answer(leg, description)
+                    self.sound.answered(leg, description)
             case RemoteOffer():
-                self._remote_offer(leg, event)
+                self.sound.offered(leg, event)
             case KeyPressed(digit=digit):
                 if leg.media is not None:
                     leg.media.takes_info(True)  # who tells keys so is told them so
-                self._pressed(leg, digit, media.Means.INFO, now)
+                self.keys.pressed(leg, digit, media.Means.INFO, now)
             case KeysRefused(digits=digits, status=status):
-                self._keys_refused(leg, digits, status)
+                self.keys.refused(leg, digits, status)
             case OfferFailed() | Incoming():
                 pass
 
@@ -388,59 +387,6 @@ class Call:
         answer = self._caller.media.answer(self._incoming.offer, self.office.codecs, prefer=prefer)
         assert not isinstance(answer, Refused), "it was found answerable when it came"
         return answer
-
-    def _take_answer(self, leg: Leg, description: SessionDescription) -> None:
-        assert leg.media is not None
-        if leg.media.accept(description) is not None:
-            self.legs.release(leg, Cause.PROTOCOL, NOT_ACCEPTABLE)
-            return
-        self._note_hold(leg)
-        self._stay_in_tune()
-
-    def _remote_offer(self, leg: Leg, event: RemoteOffer) -> None:
-        assert leg.media is not None
-        other = next((side for side in self.sides if side is not leg), leg)
-        prefer = other.agreed or leg.agreed
-        if event.description is None:
-            first = prefer.codec if prefer is not None else None
-            codecs = sorted(self.office.codecs, key=lambda codec: codec is not first)
-            self._desk.command(leg.session, AnswerOffer(description=leg.media.offer(codecs)))
-            return
-        # Where the other side has nothing but a codec that we cannot hear, leaving it would make both deaf.
-        ours = self.office.codecs if other.media is None or other.media.hearable(self.office.codecs) else ()
-        answer = leg.media.answer(event.description, ours, prefer=prefer)
-        if isinstance(answer, Refused):
-            self._desk.command(leg.session, RefuseOffer(status=answer.status))
-            return
-        self._desk.command(leg.session, AnswerOffer(description=answer))
-        self.legs.publish_dialog(leg)  # the offer may have come with another Contact
-        self._note_hold(leg)
-        self._stay_in_tune()
-
-    def _stay_in_tune(self) -> None:
-        """A codec that we cannot hear must be the same on both sides; when one has left it, the other is asked to."""
-        agreed = {side.agreed.format for side in self.sides if side.agreed is not None}
-        if len(agreed) > 1:
-            for side in self.sides:
-                self._out_of_passage(side)
-
-    def _out_of_passage(self, leg: Leg) -> None:
-        """Ask a peer whose codec is only passed through for one that can be mixed, if all can follow."""
-        if leg.state is not LegState.TALKING or leg.ended_as is not None or leg.media is None:
-            return
-        if not all(side.media is None or side.media.hearable(self.office.codecs) for side in self.sides):
-            return
-        offer = leg.media.out_of_passage(self.office.codecs)
-        if offer is not None:
-            self._desk.command(leg.session, MakeOffer(description=offer))
-
-    def _note_hold(self, leg: Leg) -> None:
-        assert leg.media is not None
-        if leg.media.on_hold != leg.holds:
-            leg.holds = leg.media.on_hold
-            self.publish(facts.LegHeld(leg=leg.id) if leg.holds else facts.LegResumed(leg=leg.id))
-        self.hearing.update()
-        self.silence.listen_again()
 
     # Ending ----------------------------------------------------------------------------------------------------------
 
@@ -589,54 +535,16 @@ class Call:
                 if leg is not None:
                     self._receive_of_port(leg, event, now)
 
-    def _pressed(self, leg: Leg, digit: str, means: media.Means, now: float) -> None:
-        new = leg.keypad.press(digit, means, now, heard=True)
-        # What comes as sound or event is passed on by the media core itself.
-        self._take_digits(leg, new, now, passed=means is not media.Means.INFO)
-        self.wake()
-
-    def _take_digits(self, leg: Leg, digits: str, now: float, *, passed: bool) -> None:
-        if digits and leg in self.places:
-            self._take_digits_of_parked(leg, digits, now)
-            return
-        if leg.visitor is not None:
-            for digit in digits:
-                leg.visitor.pressed(digit, now)
-            return
-        for digit in digits:
-            masked = leg.media is not None and leg.media.masked
-            self.publish(facts.DigitPressed(leg=leg.id, digit="" if masked else digit))
-            if leg is self._caller and self._attendant is not None:
-                self._attendant.digit_pressed(digit)
-        if not digits or leg not in self.sides or any(side.holds or side.waits for side in self.sides):
-            return  # who is on hold is heard by nobody, and his keys are no exception
-        for other in self.sides:
-            if other is leg or other.media is None or other.state is not LegState.TALKING:
-                continue
-            if other.media.told:
-                self._desk.command(other.session, PressKeys(digits=digits))
-            elif not passed:
-                other.media.send_digits(digits)
-
-    def _keys_refused(self, leg: Leg, digits: str, status: int) -> None:
-        """What he does not take by INFO he may hear; who never answered would hear keys of half a minute ago."""
-        if leg.media is not None:
-            leg.media.takes_info(False)
-            if status != 408:
-                leg.media.send_digits(digits)
-
-    def _take_digits_of_parked(self, leg: Leg, digits: str, now: float) -> None:
-        for digit in digits:
-            holder = self.places.holder(leg)
-            if digit == self.office.codes.back and holder is not None and holder.visitor is not None:
-                holder.visitor.asked_back(now)
+    def _tell_attendant(self, leg: Leg, digit: str) -> None:
+        if leg is self._caller and self._attendant is not None:
+            self._attendant.digit_pressed(digit)
 
     def _receive_of_port(self, leg: Leg, event: media.MediaEvent, now: float) -> None:
         match event:
             case media.MediaTimeout() if leg.visitor is not None:
                 leg.visitor.fell_silent(now)
             case media.Digit(digit=digit, means=means):
-                self._pressed(leg, digit, means, now)
+                self.keys.pressed(leg, digit, means, now)
             case media.MediaTimeout(silent=silent):
                 self.silence.fell(leg, silent)
             case media.PortStats(mos=mos) if leg.visitor is None:
@@ -646,7 +554,7 @@ class Call:
             case media.MediaResumed():
                 self.silence.broken(leg)
             case media.Unheard():
-                self._out_of_passage(leg)
+                self.sound.out_of_passage(leg)
             case media.PortClosed(port=port, stats=stats):
                 self.legs.port_closed(port, stats)
                 self._finish_if_done(now)
@@ -664,8 +572,7 @@ class Call:
         if self._farewell_until is not None and now >= self._farewell_until:
             self._farewell_until = None
             self.hang_up(now)
-        for leg in list(self.legs):
-            self._take_digits(leg, leg.keypad.tick(now), now, passed=False)
+        self.keys.tick(now)
         self._finish_if_done(now)
         self.wake()
 

@@ -11,6 +11,7 @@ from softswitch.media.tones import CallTones
 from softswitch.sip.events import Cause, Reason
 
 __all__ = [
+    "NOT_ACCEPTABLE",
     "NO_ANSWER",
     "NO_LINE",
     "NO_MEDIA",
@@ -42,6 +43,7 @@ UNREACHABLE = Failure(
     result="unreachable", status=480, reason=Reason(protocol="Q.850", cause=20, text="Subscriber absent")
 )
 _LATER = (("Retry-After", "10"),)
+NOT_ACCEPTABLE = Reason(protocol="SIP", cause=488, text="Not acceptable here")
 NO_MEDIA = Failure(result="failed", status=503, cause="no media port left", headers=_LATER)
 NO_LINE = Failure(result="refused", status=503, cause="all lines are busy", headers=_LATER)
 STOPPING = Failure(result="refused", status=503, cause="the switch is stopping", headers=_LATER)

@@ -11,7 +11,8 @@ from softswitch.calls.desk import Desk
 from softswitch.calls.leg import Leg
 from softswitch.calls.modes import Mode
 from softswitch.calls.office import Office
-from softswitch.calls.supervision import Policy, Supervision, Wish
+from softswitch.calls.policy import Policy
+from softswitch.calls.supervision import Supervision, Wish
 from softswitch.directory.people import Person
 from softswitch.errors import NoSuch, NotPermitted, NotPossible
 from softswitch.media import engine as media

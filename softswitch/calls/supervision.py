@@ -8,20 +8,19 @@ leg stands in a lobby, a room of its own.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from softswitch import events as facts
-from softswitch.calls import offering
-from softswitch.calls.chronicle import Chronicle, Wish
+from softswitch.calls.chronicle import Wish
 from softswitch.calls.desk import Desk
 from softswitch.calls.leg import Leg, LegState
-from softswitch.calls.legs import Legs
-from softswitch.calls.modes import Mode, direction_of, role_of
+from softswitch.calls.modes import Mode, role_of
 from softswitch.calls.office import Office
-from softswitch.directory.people import Person
+from softswitch.calls.policy import Policy
+from softswitch.calls.ringing import Ringing
+from softswitch.calls.telephone import KEY_TAIL
 from softswitch.errors import NotPossible
 from softswitch.ids import LegId
 from softswitch.media import engine as media
@@ -31,22 +30,15 @@ from softswitch.mixer.roles import Role
 from softswitch.sip.events import (
     Accept,
     Answered,
-    AnswerOffer,
-    Binding,
     Cause,
-    Confirmed,
     Ended,
     Hangup,
     Incoming,
     KeyPressed,
     KeysRefused,
     MakeOffer,
-    OfferFailed,
     Progress,
     Reason,
-    RefuseOffer,
-    RemoteAnswer,
-    RemoteOffer,
     SessionEvent,
     SessionId,
 )
@@ -55,7 +47,7 @@ from softswitch.sip.sdp import Direction
 if TYPE_CHECKING:
     from softswitch.calls.call import Call
 
-__all__ = ["Policy", "Supervision", "Wish"]
+__all__ = ["Supervision", "Wish"]
 
 ELSEWHERE = Reason(protocol="SIP", cause=200, text="Call completed elsewhere")
 OVER = Reason(protocol="SIP", cause=200, text="Conversation over")
@@ -66,111 +58,25 @@ ELSEWHERE_NOW = "somebody else has taken the conversation over"
 DISCLOSED = Tone((1400.0,), level=-24.0, cadence=(0.2, 0.1), repeat=2)
 """What those hear who are to know that somebody listens: two short beeps, none of a country's call progress tones."""
 
-NOBODY = Tone((400.0,), level=-24.0, cadence=(0.2, 0.1), repeat=3)
-"""What an employee hears for whom nobody could be found."""
-
-KEY_TAIL = 0.5
-"""Seconds after which no packet of a pressed key is under way any more (RFC 4733 section 2.5.1.4 repeats its end)."""
-
 LOUDEST, QUIETEST, STEP = 4.0, 0.125, 2.0**0.5
 """Bounds of a supervisor's volume, and one press of a key: 3 dB."""
 
 
-class Policy(Protocol):
-    """Who may do what, asked anew at each step; ``Supervisors`` implements it."""
-
-    def objection(self, wish: Wish, action: str, call: Call | None) -> str | None:
-        """Return why the supervisor may not do this, None if he may."""
-        ...
-
-    def next_call(self, supervision: Supervision) -> tuple[Call, str] | None:
-        """Return another conversation that the supervisor may listen to, and the employee in it."""
-        ...
-
-    def devices_of(self, person: Person) -> Sequence[Binding]:
-        """Return where somebody can be rung now."""
-        ...
-
-    def free(self, person: Person) -> bool:
-        """Whether somebody is neither in a call nor supervises one."""
-        ...
-
-    def helps(self, colleague: str, now: float) -> None:
-        """Somebody who was asked for help gives it from now on."""
-        ...
-
-
-class Supervision(Chronicle):
+class Supervision(Ringing):
     """Begin with ``ring`` or ``welcome``. Owned by ``Control``, which brings the news of its session.
 
     ``wish`` is what is being done now, ``call`` where; ``leg`` is the telephone that answered.
     """
 
     def __init__(self, desk: Desk, office: Office, policy: Policy, wish: Wish, now: float) -> None:
-        self.id = f"supervision-{desk.ids.token(60)}"
-        super().__init__(desk, wish, now)
+        super().__init__(desk, office, policy, wish, now)
         self.over_for_good = False
-        self._office, self._policy = office, policy
-        self._ringing: dict[SessionId, Leg] = {}
-        self._turns: deque[Sequence[Person]] = deque()
-        self._each: float | None = None
-        self._room: media.RoomId | None = None
-        self._lobby: Legs | None = None
-        self._moving: Leg | None = None
-        self._offered: Direction | None = None
-        self._said = Direction.SENDRECV
         self._beside = wish.mode
         """The mode to go back to from somebody's place."""
         self._volume = 1.0
-        self._ring_until: float | None = None
-        self._keys_from = now
         self._heir: Leg | None = None
 
     # Beginning -------------------------------------------------------------------------------------------------------
-
-    def ring(
-        self, call: Call | None, turns: Sequence[Sequence[Person]], now: float, *, each: float | None = None
-    ) -> None:
-        """Ring the telephones of these people, turn by turn; the first that answers takes part in ``call``, or waits.
-
-        ``each`` is how long a turn rings, as long as its people want without it. Raises NotPossible.
-        """
-        if call is not None and not self.wish.follow:
-            self._attach(call)
-        self._turns.extend(turns)
-        self._each = each
-        self._ring_next(now)
-        if not self._ringing:
-            self._close()
-            raise NotPossible("no telephone of the supervisor can be reached")
-        if call is not None and self.call is None:
-            self._attach(call)
-
-    def _ring_next(self, now: float) -> None:
-        """Ring those whose turn it is, and who are free still where there were others before."""
-        while self._turns and not self._ringing:
-            people = self._turns.popleft()
-            for person in people:
-                if self._each is None or self._policy.free(person):
-                    self._ring(person)
-            if self._ringing:
-                self._set_ring_limit(now + (self._each or max(person.ring for person in people)))
-
-    def _ring(self, person: Person) -> None:
-        legs = self._place
-        for binding in self._policy.devices_of(person):
-            leg = self._new_leg(f"person:{person.extension}")
-            try:
-                leg.media = legs.open_media(leg, binding.flow.remote[0])
-            except NotPossible:
-                continue
-            self._said = self._direction
-            description = leg.media.offer(self._codecs, self._said)
-            employee = self._office.directory.people[self.wish.employee]
-            invite = offering.to_supervisor(self.wish.mode, employee, binding, person, self._office)
-            leg.session = self._desk.invite(self, replace(invite, offer=description))
-            self._ringing[leg.session] = leg
-            self._tell_of_leg(leg, str(invite.target))
 
     def welcome(self, call: Call | None, incoming: Incoming, now: float) -> str | None:
         """Take the supervisor's own INVITE; return why it cannot be, None if it is answered."""
@@ -434,34 +340,15 @@ class Supervision(Chronicle):
                 if leg.state is LegState.OFFERED:
                     leg.state = LegState.RINGING
                     self._tell(leg, facts.LegRinging(leg=leg.id, status=status))
-            case Answered(description=description):
+            case Answered():
                 self._answered(leg, event, now)
-            case Confirmed(description=description):
-                if description is not None and leg.media.accept(description) is not None:
-                    self.stop(now, str(Cause.PROTOCOL))
-            case RemoteAnswer(description=description):
-                self._agreed(leg, event, now)
-            case OfferFailed():
-                self._not_agreed(leg, now)
             case KeyPressed(digit=digit):
                 for new in leg.keypad.press(digit, media.Means.INFO, now):
                     self.pressed(new, now)
-            case RemoteOffer(description=None):
-                self._desk.command(leg.session, AnswerOffer(description=leg.media.offer(self._codecs, self._said)))
-            case RemoteOffer(description=description):
-                assert description is not None
-                answer = leg.media.answer(description, self._codecs, prefer=leg.agreed, direction=self._said)
-                refused = isinstance(answer, Refused)
-                self._desk.command(
-                    leg.session,
-                    RefuseOffer(status=answer.status)
-                    if isinstance(answer, Refused)
-                    else AnswerOffer(description=answer),
-                )
-                if not refused:
-                    self._tell_dialog(leg)
             case KeysRefused() | Incoming():
                 pass
+            case _:
+                self._negotiate(leg, event, now)
 
     def _answered(self, leg: Leg, event: Answered, now: float) -> None:
         assert leg.media is not None
@@ -489,18 +376,6 @@ class Supervision(Chronicle):
         self._close()
 
     # Where it stands -------------------------------------------------------------------------------------------------
-
-    @property
-    def _place(self) -> Legs:
-        """Where new ports are opened: the conversation's room, or the lobby."""
-        if self.call is not None:
-            return self.call.legs
-        if self._lobby is None:
-            self._room = self._desk.engine.open_room()
-            self._lobby = Legs(
-                self._desk, self._office, self._room, lambda port: self._desk.owns_port(self, port), lambda _: None
-            )
-        return self._lobby
 
     def _attach(self, call: Call) -> None:
         self.call = call
@@ -572,70 +447,6 @@ class Supervision(Chronicle):
             self._moving = None
         self.call, self._started_at = None, None
 
-    def _settle(self) -> None:
-        """Renegotiate the supervisor's own leg when it is to be elsewhere, or to send or be silent; one at a time."""
-        leg = self.leg
-        if leg is None or leg.media is None or self._offered is not None:
-            return
-        here = self._place
-        wanted = self._direction
-        if leg.state is LegState.ENDED or here.of_port(leg.port) is not leg:
-            heir = self._new_leg(leg.party)
-            heir.session, heir.state = leg.session, LegState.TALKING
-            try:
-                heir.media = here.open_media(heir, leg.remote)
-            except NotPossible:
-                self._desk.command(leg.session, Hangup(reason=None))
-                return
-            heir.media.succeed(leg.media)
-            self._moving = heir
-            self._tell_of_leg(heir, "")
-            self._offer(heir, wanted)
-        elif wanted is not self._said:
-            self._offer(leg, wanted)
-
-    def _offer(self, leg: Leg, direction: Direction) -> None:
-        assert leg.media is not None
-        self._offered = direction
-        self._desk.command(leg.session, MakeOffer(description=leg.media.offer(self._codecs, direction)))
-
-    def _agreed(self, leg: Leg, event: RemoteAnswer, now: float) -> None:
-        if self._offered is None:
-            # He had asked us for an offer.
-            if leg.media is not None and leg.media.accept(event.description) is not None:
-                self.stop(now, str(Cause.PROTOCOL))
-            return
-        self._said, self._offered = self._offered, None
-        heir, self._moving = self._moving, None
-        if heir is not None and heir.media is not None:
-            if leg.media is not None and leg.state is not LegState.ENDED:
-                leg.media.close()  # it stood in the lobby
-                self._tell_waiting(leg, "")
-            self.leg = leg = heir
-            self._keys_from = now + KEY_TAIL  # the key that moved it is repeated to the new port
-        if leg.media is None or leg.state is LegState.ENDED:
-            self._settle()  # the conversation ended meanwhile
-            return
-        if leg.media.accept(event.description) is not None:
-            self.stop(now, str(Cause.PROTOCOL))
-            return
-        if heir is not None:
-            self._tell_answer(leg)
-        self._arrive(now)
-        self._settle()
-
-    def _not_agreed(self, leg: Leg, now: float) -> None:
-        """His telephone takes no new offer: a move is impossible, and so is a mode for which it would have to send."""
-        self._offered = None
-        if self._moving is not None:
-            self.stop(now, str(Cause.PROTOCOL))
-            return
-        if self._said is Direction.SENDONLY and self.wish.mode is not Mode.LISTEN:
-            self._refuse("the telephone refuses to send", str(self.wish.mode))
-            self.change(Mode.LISTEN, now)
-        else:
-            self._said = self._direction
-
     # Small words -----------------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
@@ -644,49 +455,7 @@ class Supervision(Chronicle):
                 self._heir.media.pass_digits()
             self._heir = None
             self._desk.closed(self)
-        if self._ring_until is not None and now >= self._ring_until:
-            for leg in self._ringing.values():
-                self._release_ringing(leg, "no answer", Reason(protocol="Q.850", cause=19, text="No answer"))
-            self._ringing.clear()
-            self._ring_next_or_end(now)
-
-    def _ring_next_or_end(self, now: float) -> None:
-        if not self._ringing:
-            self._ring_next(now)
-        if not self._ringing:
-            self._tell_employee(NOBODY)
-            self._nobody("no telephone answered")
-
-    def _tell_employee(self, sound: Tone) -> None:
-        """Let who asked for help hear something, beside what he hears."""
-        employee = self.call.leg_of(self.wish.employee) if self.call is not None and self.call.talking else None
-        if self.call is not None and employee in self.call.sides and employee is not None and self.wish.helps:
-            self.call.audience.tell(sound, employee)
-
-    def receive_media(self, event: media.MediaEvent, now: float) -> None:
-        """News of a port in the lobby."""
-        match event:
-            case media.Digit(port=port, digit=digit, means=means):
-                leg = self._lobby.of_port(port) if self._lobby is not None else None
-                for new in leg.keypad.press(digit, means, now) if leg is not None else "":
-                    self.pressed(new, now)
-            case media.PortClosed(port=port, stats=stats):
-                assert self._lobby is not None
-                self._lobby.port_closed(port, stats)
-            case _:
-                pass
-
-    @property
-    def _direction(self) -> Direction:
-        """What we write into SDP now."""
-        return direction_of(self.wish.mode)
-
-    @property
-    def _codecs(self) -> Sequence[media.Codec]:
-        """Ours, the employee's first: his codec needs no conversion on the way to the supervisor."""
-        employee = self.call.leg_of(self.wish.employee) if self.call is not None else None
-        spoken = employee.codec if employee is not None else None
-        return sorted(self._office.codecs, key=lambda codec: codec is not spoken)
+        self._ring_on(now)
 
     def _new_leg(self, party: str) -> Leg:
         return Leg(
@@ -709,19 +478,6 @@ class Supervision(Chronicle):
         """Let him hear that his key had no effect: a display may be far from the ear."""
         if self.call is not None and self.leg is not None and self._started_at is not None:
             self.call.audience.deny(self.leg, self._office.tones.congestion)
-
-    def _nobody(self, reason: str) -> None:
-        """It comes to nothing before it began."""
-        self._tell_failure(reason)
-        self._close()
-
-    def _release_ringing(self, leg: Leg, cause: str, reason: Reason | None) -> None:
-        self._tell_leg_end(leg, cause, 0, remote=False)
-        self._desk.command(leg.session, Hangup(reason=reason))
-
-    def _set_ring_limit(self, at: float | None) -> None:
-        self._ring_until = at
-        self._desk.wake(self, at)
 
     def _close(self) -> None:
         if self.over_for_good:
