@@ -406,13 +406,17 @@ class RecordingUnmasked(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupervisionStarted(Event):
-    """From now on the supervisor hears; ``via`` is how it was asked for: "code", "key", "cli", "api" or "mobile"."""
+    """From now on the supervisor hears; ``via`` is how it was asked for: "code", "key", "cli", "api" or "mobile".
+
+    ``why`` he may, in the words of ``permissions.Reason``.
+    """
 
     leg: LegId
     supervisor: str
     employee: str
     mode: str
     via: str
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -422,6 +426,7 @@ class SupervisionChanged(Event):
     employee: str
     mode: str
     before: str
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -245,7 +245,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             {
                 "employee": _EMPLOYEE,
                 "whom": Parameter(
-                    str, 'extension of the colleague, or "group:sales", or "skill:tariffs"', required=True
+                    str, 'extension or name of the colleague, or "group:sales", or "skill:tariffs"', required=True
                 ),
             },
             call=lambda on, employee, whom: on.ask_help(employee, whom),

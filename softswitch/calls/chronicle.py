@@ -52,7 +52,7 @@ class Chronicle:
 
     # The supervision -------------------------------------------------------------------------------------------------
 
-    def _tell_start(self, now: float) -> None:
+    def _tell_start(self, now: float, why: str) -> None:
         assert self.leg is not None
         wish, leg = self.wish, self.leg.id
         if wish.helps:
@@ -61,11 +61,11 @@ class Chronicle:
             return
         self._publish(
             facts.SupervisionStarted(
-                leg=leg, supervisor=wish.supervisor, employee=wish.employee, mode=str(wish.mode), via=wish.via
+                leg=leg, supervisor=wish.supervisor, employee=wish.employee, mode=str(wish.mode), via=wish.via, why=why
             )
         )
 
-    def _tell_change(self, leg: Leg, before: Mode) -> None:
+    def _tell_change(self, leg: Leg, before: Mode, why: str) -> None:
         wish = self.wish
         self._publish(
             facts.SupervisionChanged(
@@ -74,6 +74,7 @@ class Chronicle:
                 employee=wish.employee,
                 mode=str(wish.mode),
                 before=str(before),
+                why=why,
             )
         )
 

@@ -23,6 +23,10 @@ class Policy(Protocol):
         """Return why the supervisor may not do this, None if he may."""
         ...
 
+    def grounds(self, wish: Wish, action: str, call: Call | None) -> str:
+        """Return why he may, in the words of ``permissions.Reason``."""
+        ...
+
     def next_call(self, supervision: Supervision) -> tuple[Call, str] | None:
         """Return another conversation that the supervisor may listen to, and the employee in it."""
         ...

@@ -132,7 +132,7 @@ class Supervision(Ringing):
         if leg is None:
             return  # it rings: what was asked last counts when it is answered
         if self._started_at is not None and self.call is not None:
-            self._tell_change(leg, before)
+            self._tell_change(leg, before, self._why)
             self._take_role(leg, self.call)
         self._settle()
 
@@ -165,7 +165,7 @@ class Supervision(Ringing):
         if park:
             self._beside, before = self.wish.mode, self.wish.mode
             self.wish = replace(self.wish, mode=Mode.TAKE_OVER)
-            self._tell_change(leg, before)
+            self._tell_change(leg, before, self._why)
             self._said, self._offered = Direction.SENDRECV, None
         else:
             self._go_on_as_side(leg, now)
@@ -192,7 +192,7 @@ class Supervision(Ringing):
         call.places.give_back(leg)
         self._desk.adopt(self, leg.session)
         self.wish = replace(self.wish, mode=mode)
-        self._tell_change(leg, Mode.TAKE_OVER)
+        self._tell_change(leg, Mode.TAKE_OVER, self._why)
         self._take_role(leg, call)
 
     def _go_on_as_side(self, leg: Leg, now: float) -> None:
@@ -400,7 +400,7 @@ class Supervision(Ringing):
             return
         self._started_at = now
         self._take_role(leg, call)
-        self._tell_start(now)
+        self._tell_start(now, self._why)
         if self.wish.helps:
             self._policy.helps(self.wish.supervisor, now)
         else:
@@ -466,6 +466,11 @@ class Supervision(Ringing):
             media=None,
             visitor=self,
         )
+
+    @property
+    def _why(self) -> str:
+        """Why he may do what he does now."""
+        return "" if self.wish.helps else self._policy.grounds(self.wish, str(self.wish.mode), self.call)
 
     def _permitted(self, action: str) -> bool:
         objection = self._policy.objection(self.wish, action, self.call)

@@ -18,7 +18,7 @@ from softswitch.dialplan.codes import Feature
 from softswitch.directory import permissions
 from softswitch.directory.lockout import Lockout
 from softswitch.directory.people import Person, Skill
-from softswitch.directory.permissions import Subject, allowed
+from softswitch.directory.permissions import Decision, Subject, allowed
 from softswitch.errors import NoSuch, NotPermitted, NotPossible
 from softswitch.ids import ConversationId
 from softswitch.sip.events import Binding, Incoming, Reason, Reject
@@ -104,7 +104,7 @@ class Supervisors:
     def ask_help(
         self, employee: str, whom: str, via: str, now: float, conversation: ConversationId | None = None
     ) -> Supervision:
-        """Ring a colleague ("105"), or whoever is free of a group ("group:sales") or has a skill ("skill:tariffs").
+        """Ring a colleague ("105", or the name), or whoever is free of "group:sales" or has "skill:tariffs".
 
         They ring as prompters of the employee. Raises NoSuch, NotPermitted and NotPossible.
         """
@@ -153,8 +153,18 @@ class Supervisors:
                     raise NoSuch("group", name)
                 return [one for one in others if name in one.groups and self.free(one)], None
             case _:
-                self._known(whom)
-                return [one for one in others if one.extension == whom], None
+                extension = whom if whom in directory.people else self._named(whom)
+                return [one for one in others if one.extension == extension], None
+
+    def _named(self, name: str) -> str:
+        """Return the extension of the one person of this name, or whose name alone begins so. Raises NoSuch."""
+        wanted = name.strip().casefold()
+        people = [(one.name.casefold(), one.extension) for one in self._office().directory.people.values()]
+        exact = [extension for known, extension in people if known == wanted]
+        found = exact or [extension for known, extension in people if wanted and known.startswith(wanted)]
+        if len(found) != 1:
+            raise NoSuch("person", name)
+        return found[0]
 
     def end_help(self, employee: str, now: float) -> None:
         """End the help that an employee has, or waits for. Raises NoSuch."""
@@ -315,18 +325,28 @@ class Supervisors:
 
     def objection(self, wish: Wish, action: str, call: Call | None) -> str | None:
         """Return why the supervisor may not do this, None if he may."""
+        decision = self._decision(wish, action, call)
+        if decision is None:
+            return f"there is no {wish.supervisor} any more"
+        return None if decision else permissions.reason(decision)
+
+    def grounds(self, wish: Wish, action: str, call: Call | None) -> str:
+        """Return why the supervisor may do this, in the words of ``permissions.Reason``."""
+        decision = self._decision(wish, action, call)
+        return str(decision.reason) if decision else ""
+
+    def _decision(self, wish: Wish, action: str, call: Call | None) -> Decision | None:
+        """Ask the policy; None if the supervisor has left the office."""
         office = self._office()
         actor = office.directory.people.get(wish.supervisor)
         if actor is None:
-            return f"there is no {wish.supervisor} any more"
-        wanted = ACTIONS[Mode(action)]
+            return None
         talkers = {wish.employee}
         if call is not None:
             people = (leg for leg in (*call.sides, *call.places) if leg.party.startswith("person:"))
             # Who only sits in somebody's place has not made the conversation his own.
             talkers |= {leg.name for leg in people if leg.visitor is None or leg.name != wish.supervisor}
-        decision = allowed(actor, wanted, Subject(frozenset(talkers)), office.directory)
-        return None if decision else permissions.reason(decision)
+        return allowed(actor, ACTIONS[Mode(action)], Subject(frozenset(talkers)), office.directory)
 
     def next_call(self, supervision: Supervision) -> tuple[Call, str] | None:
         """Return the conversation after this one that the supervisor may listen to, and the employee in it."""

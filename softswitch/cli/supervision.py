@@ -68,7 +68,7 @@ def leave(terminal: Terminal, supervisor: str) -> None:
 
 @command
 @_EMPLOYEE
-@click.option("--by", "whom", cls=Explained, key="option.by", metavar="EXTENSION|group:NAME|skill:NAME")
+@click.option("--by", "whom", cls=Explained, key="option.by", metavar="EXTENSION|NAME|group:NAME|skill:NAME")
 @click.option("--end", cls=Explained, key="option.end", is_flag=True)
 def prompt(terminal: Terminal, employee: str, whom: str | None, end: bool) -> None:
     if end == (whom is not None):

@@ -205,3 +205,18 @@ def test_a_second_call_whose_telephone_vanishes_leaves_nothing():
     office.customer.hang_up()
     office.run(45)
     assert office.settled()
+
+
+@pytest.mark.parametrize("name", ["Person 105", "person 105", " Person 105 "])
+def test_the_colleague_may_be_asked_by_name(name: str):
+    office = asked(sound=False)
+    assert office.ask_help(name) is None
+    office.run(1.5)
+    assert [event.colleague for event in office.told(HelpStarted)] == ["105"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["Person", "Pers", "Nobody", ""])
+def test_a_name_that_means_nobody_or_several_rings_nobody(name: str):
+    office = asked(sound=False)
+    assert office.ask_help(name) == f"no person '{name}'"
+    assert office.told(HelpAsked) == []

@@ -450,6 +450,7 @@ def test_every_start_change_and_end_is_an_event_with_who_and_whom():
     assert (changed.before, changed.mode) == ("listen", "barge")  # type: ignore[attr-defined]
     assert (ended.mode, ended.cause) == ("barge", "hung up")  # type: ignore[attr-defined]
     assert 2.5 <= ended.duration <= 4.0  # type: ignore[attr-defined]
+    assert started.why == changed.why == "head of the group"  # type: ignore[attr-defined]
     assert started.conversation == ended.conversation is not None
 
 
@@ -648,3 +649,23 @@ def test_of_two_conversations_of_an_employee_the_one_that_was_named_is_heard():
     assert hears(office.boris, SECOND)
     assert deaf_to(office.boris, CUSTOMER)
     assert office.supervise(Mode.LISTEN, whom="102", conversation=held.id) == "102 is in another conversation"
+
+
+def test_another_supervisor_stays_with_the_conversation_when_somebody_else_takes_it_over():
+    office = Centre()
+    director = office.phone("100", tone=SECOND)
+    office.converse()
+    office.supervise(Mode.LISTEN, by="100")
+    office.supervise(Mode.WHISPER)
+    office.run(1.5)
+    office.take_over()
+    office.run(0.7)
+    office.listen_for(1.2)
+    assert hears(director, CUSTOMER)
+    assert hears(director, SUPERVISOR)
+    assert director.hears(EMPLOYEE) < -60.0  # what two tones make of each other in G.711 lies there
+    assert deaf_to(office.customer, SECOND)
+    office.customer.hang_up()
+    office.run(6)
+    assert director.idle
+    assert office.settled()

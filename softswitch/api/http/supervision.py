@@ -65,9 +65,9 @@ class ModeWish(Wish):
 
 
 class PrompterWish(Wish):
-    """``to``: whose help is wanted, "person:105", or of whoever is free in "group:support" or has "skill:tariffs"."""
+    """``to``: whose help is wanted: "person:105", "person:Olga", or who is free of "group:support", "skill:tariffs"."""
 
-    to: Annotated[str, Field(pattern=r"^(person:[0-9]{2,8}|(group|skill):[A-Za-z0-9][A-Za-z0-9_-]{0,39})$")]
+    to: Annotated[str, Field(pattern=r"^(person:[\w .'-]{1,100}|(group|skill):[A-Za-z0-9][A-Za-z0-9_-]{0,39})$")]
 
 
 @routes.get("/supervisions", tags=["supervision"])
