@@ -35,6 +35,10 @@ steps = st.one_of(
     st.tuples(st.just("resume"), st.sampled_from(["110", "101", "customer"])),
     st.tuples(st.just("call")),
     st.tuples(st.just("glare"), heads),
+    st.tuples(
+        st.just("another codec"), st.sampled_from(["110", "111", "101", "customer"]), st.sampled_from(["PCMU", "PCMA"])
+    ),
+    st.tuples(st.just("vanish"), st.sampled_from(["110", "111", "105", "101", "customer"])),
 )
 
 
@@ -75,12 +79,20 @@ def test_any_order_of_commands_keeps_the_rows_and_leaves_nothing(story: list[tup
                 office.customer.call(NUMBER)
             case ("glare", by):
                 phones[by].glares = 1  # type: ignore[index]
+            case ("another codec", who, codec):
+                phones[who].codecs = (codec,)  # type: ignore[index,assignment]
+                if phones[who].talking:  # type: ignore[index]
+                    phones[who].resume()  # type: ignore[index]
+            case ("vanish", who):
+                phones[who].vanish()  # type: ignore[index]
+                lose(office, str(who))
             case _:
                 pass
         office.run(pause)
         only_whom_the_table_says(office)
     for phone in phones.values():
         phone.glares = 0
+        phone.come_back()
         phone.hang_up()
     office.run(1.0)
     for phone in phones.values():
@@ -103,6 +115,16 @@ def press(office: Centre, who: str, digit: str) -> None:
         leg = supervision.leg if supervision.wish.supervisor == who else None
         if leg is not None and leg.media is not None and leg.port in office.engine.open_ports:
             office.engine.digit(leg.port, digit)  # type: ignore[union-attr]
+
+
+def lose(office: Centre, who: str) -> None:
+    """Nothing comes from somebody's telephone any more: the engine without sound notices at once."""
+    party = "trunk:provider" if who == "customer" else f"person:{who}"
+    legs = [supervision.leg for supervision in office.control.supervisions]
+    legs += [leg for call in office.control.calls for leg in call.sides]
+    for leg in legs:
+        if leg is not None and leg.party == party and leg.media is not None and leg.port in office.engine.open_ports:
+            office.engine.lose(leg.port)  # type: ignore[union-attr]
 
 
 def press_parked(office: Centre, who: str) -> None:
