@@ -344,7 +344,7 @@ class Telephones:
         call_id = found[1] if found else b""
         answer = self._answers.get(call_id)
         match data[: data.find(b" ")]:
-            case b"INVITE" if answer is not None:
+            case b"INVITE" if answer is not None and messages.CSEQ.search(data)[1] == answer.cseq:  # type: ignore[index]
                 self.tally.server_repeats += 1
                 self._in.sendto(answer.answer, source)
             case b"INVITE":
@@ -371,7 +371,8 @@ class Telephones:
         body = messages.sdp(host if self._media is None else self._media.host, media_port, self._codecs[1])
         response = messages.response(data, b"200 OK", contact, body)
         now = time.monotonic()
-        self._answers[call_id] = Answer(response, source, now + T1, now + GIVE_UP)
+        cseq = messages.CSEQ.search(data)
+        self._answers[call_id] = Answer(response, source, now + T1, now + GIVE_UP, cseq[1] if cseq else b"")
         self._in.sendto(response, source)
         if self._media is not None:
             self._speak(leg, data, 1, leg - 1)

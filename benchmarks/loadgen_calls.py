@@ -33,12 +33,13 @@ class Call:
 
 @dataclass(slots=True, eq=False)
 class Answer:
-    """The callee's side of one call; ``answer`` is repeated until the ACK comes."""
+    """The callee's side of one call; ``answer`` is repeated until the ACK comes, ``cseq`` that of its INVITE."""
 
     answer: bytes
     where: Address
     next_repeat: float
     give_up: float
+    cseq: bytes
     interval: float = T1
     acked: bool = False
 
