@@ -52,7 +52,6 @@ cdef extern from "playout.h" nogil:
     void playout_flush(playout *p)
     int playout_put(playout *p, int kind, uint32_t timestamp, uint16_t sequence, const uint8_t *payload, int length,
                     int restarted, int64_t now)
-    void playout_prime(playout *p, const int16_t *pcm, int n)
     int playout_pop(playout *p, int16_t *out, int64_t now)
 
 
@@ -192,9 +191,6 @@ cdef class Playout:
         """The frame's samples as bytes, empty when nobody is talking."""
         out = PyBytes_FromStringAndSize(NULL, 2 * self._p.codec.frame)
         return out if playout_pop(&self._p, <int16_t *><char *>out, now) else b""
-
-    def prime(self, bytes pcm):
-        playout_prime(&self._p, _samples(pcm), len(pcm) // 2)
 
     def flush(self):
         playout_flush(&self._p)

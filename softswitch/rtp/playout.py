@@ -124,7 +124,7 @@ class Playout:
         self._newest = self._next = self._gap = self._jump = self._first = 0
         self._offset = (0, 0)
         self._last_sequence = 0
-        self._quiet = self._concealing = self._primed = False
+        self._quiet = self._concealing = False
         self._noise = Noise.NONE
         self._cn = ComfortNoise(0)
         self._dtx = False
@@ -148,7 +148,7 @@ class Playout:
         self._held.clear()
         self._line.clear()
         self.state = State.IDLE
-        self._concealing = self._primed = self._quiet = False
+        self._concealing = self._quiet = False
         self._noise = Noise.NONE
         self._missing = self._doubt = self.delayed = 0
 
@@ -251,42 +251,28 @@ class Playout:
     def pop(self, now: int) -> list[int]:
         """Take the frame that is due at ``now``; empty when nobody is talking."""
         units = self._clock(now)
-        came = 0
         if self.state is State.FILLING and self._wait(min(self._held), units) >= self.target + self._first:
             self.state = State.PLAYING
             self._next, self._gap, self._offset = min(self._held), 0, (0, 0)
         if self.state is not State.PLAYING:
-            if not self._primed:
-                return []
-            self._line += self._plc.conceal(self._frame)
-            self._primed = self._concealing = not self._plc.silent
-        else:
-            self._skip(units)
-            self._wary = max(self._wary - 1, 0)
-            came, lost = self._fill(units)
-            self.concealed += lost > 0
-            self._doubt += lost < 0
-            if not self._quiet and not self._concealing and self._gap == 0:
-                self._steer(units)
-            self.delayed = self._wait(self._next + self._gap - self._units(len(self._line)), units)
-            self._missing = 0 if came or self._quiet or self._held else self._missing + 1
-            if self._missing >= (DTX if self._dtx else GIVE_UP):
-                doubt = self._doubt
-                self.flush()
-                self._doubt = doubt
-                return []
+            return []
+        self._skip(units)
+        self._wary = max(self._wary - 1, 0)
+        came, lost = self._fill(units)
+        self.concealed += lost > 0
+        self._doubt += lost < 0
+        if not self._quiet and not self._concealing and self._gap == 0:
+            self._steer(units)
+        self.delayed = self._wait(self._next + self._gap - self._units(len(self._line)), units)
+        self._missing = 0 if came or self._quiet or self._held else self._missing + 1
+        if self._missing >= (DTX if self._dtx else GIVE_UP):
+            doubt = self._doubt
+            self.flush()
+            self._doubt = doubt
+            return []
         frame, self._line = self._line[: self._frame], self._line[self._frame :]
         self._played = (self._played + frame)[-self._past :]
         return frame if came or any(frame) else []
-
-    def prime(self, pcm: Sequence[int]) -> None:
-        """The stream was heard in another way until now: ``pcm``, its last samples, stand in until ours begin."""
-        if self.state is State.PLAYING or self._codec.conceals:
-            return
-        self._played = ([0] * self._past + list(pcm))[-self._past :]
-        self._line.clear()
-        self._plc.begin(self._played)
-        self._primed = self._concealing = True
 
     def _fill(self, now: int) -> tuple[int, int]:
         """Fill the line to one frame; how many samples were decoded for it, and whether some were made up.
@@ -354,7 +340,7 @@ class Playout:
         self._offset = (len(self._line) % self._frame, self._offset[0])
         if self._concealing:
             decoded = self._plc.merge(decoded)
-        self._concealing = self._primed = False
+        self._concealing = False
         self._quiet = self._codec.pauses(packet.payload)
         self._noise = Noise.CODEC if self._quiet else Noise.NONE
         self._judge(paused=False)

@@ -31,7 +31,6 @@ network = st.one_of(
     st.tuples(st.just("steady"), st.integers(1, 40), st.integers(0, 12)),
     st.tuples(st.just("ptime"), st.sampled_from([10, 20, 30, 60]), st.just(0)),
     st.tuples(st.just("stall"), st.integers(20, 500), st.just(0)),
-    st.tuples(st.just("prime"), st.integers(1, 500), st.just(0)),
     st.tuples(st.just("flush"), st.just(0), st.just(0)),
 )
 
@@ -138,10 +137,6 @@ class Story:
                 self.ptime = first
             case "stall":
                 self.stalled = self.now + first * MS
-            case "prime":
-                pcm = SPEECH[first : 2 * first]
-                self.kernel.prime(pcm.astype("<i2").tobytes())
-                self.twin.prime(pcm.tolist())
             case "flush":
                 self.kernel.flush()
                 self.twin.flush()
