@@ -8,13 +8,13 @@
 #include "decoding.h"
 #include "timeline.h"
 
-static inline uint32_t block_take(core *c) {
+static inline uint32_t block_take(core *c, const recording *r) {
     if (!c->free_count) {
         c->pool_empty++;
         return BLOCK_NONE;
     }
     uint32_t index = c->free_blocks[--c->free_count];
-    memset(&c->blocks[index], 0, sizeof(block));
+    memset(c->blocks[index].samples, 0, sizeof(int16_t) * r->span * r->tracks);
     return index;
 }
 
@@ -216,12 +216,13 @@ static inline void source_leave_recordings(core *c, source *s, uint64_t handle) 
 static inline void recording_begin(core *c, recording *r, int rate, int tracks, int64_t now) {
     r->rate = (uint8_t)rate;
     r->tracks = (uint8_t)tracks;
-    r->span = (uint32_t)(BLOCK_SAMPLES / tracks);
+    uint32_t most = BLOCK_SAMPLES / (uint32_t)tracks, half = rate_hertz[r->rate] / 2;
+    r->span = most < half ? most : half;
     r->start_ns = now;
     r->base = 0;
     r->missed = 0;
-    r->blocks[0] = block_take(c);
-    r->blocks[1] = block_take(c);
+    r->blocks[0] = block_take(c, r);
+    r->blocks[1] = block_take(c, r);
     memset(r->tap_count, 0, sizeof r->tap_count);
 }
 
@@ -229,7 +230,8 @@ static inline void recording_begin(core *c, recording *r, int rate, int tracks, 
 static inline void recording_roll(core *c, recording *r, int64_t now) {
     uint32_t hertz = rate_hertz[r->rate];
     int64_t position = units_of(now - r->start_ns, hertz), late = units_of(BLOCK_REORDER_NS, hertz);
-    if (late > r->span - rate_frame[r->rate]) late = r->span - rate_frame[r->rate];
+    int64_t most = (int64_t)r->span - units_of(BLOCK_AHEAD_NS, hertz);
+    if (late > most) late = most;
     while (position >= (int64_t)r->base + r->span + late) {
         if (!block_write(c, r, r->blocks[0], r->span, 0)) {
             /* The writer is told later how much is missing, by a record without a block. */
@@ -240,7 +242,7 @@ static inline void recording_roll(core *c, recording *r, int64_t now) {
             return;
         }
         r->blocks[0] = r->blocks[1];
-        r->blocks[1] = block_take(c);
+        r->blocks[1] = block_take(c, r);
         r->base += r->span;
     }
 }

@@ -139,12 +139,13 @@ _Static_assert(sizeof(core_event) <= sizeof(ring_record), "an event is one recor
 
 /* ---- recording blocks: core to writer and back -------------------------------------------------------------------- */
 enum {
-    BLOCK_SAMPLES = 8000, /* of all tracks: half a second of stereo at 8 kHz, less of more */
+    BLOCK_SAMPLES = 16000, /* of all tracks: half a second of stereo at 16 kHz, a third of a second of three tracks */
     BLOCK_TRACKS = 3,
     BLOCK_NONE = 0xffffffff
 };
 /* How late a packet may be and still find its place: with the block itself, the newest 0.9 s are in memory. */
 #define BLOCK_REORDER_NS 400000000LL
+#define BLOCK_AHEAD_NS 100000000LL /* sound lies ahead of its time by a tick, a packet of 60 ms and what the line is off */
 
 typedef struct {
     uint64_t recording;

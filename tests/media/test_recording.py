@@ -53,6 +53,28 @@ def test_each_side_is_on_its_own_track(codec: Codec, relayed: bool) -> None:
     assert level(right[4000:12_000], 440.0) < -60
 
 
+@pytest.mark.parametrize("rate", [8000, 16_000])
+@pytest.mark.parametrize("tracks", [2, 3])
+@pytest.mark.parametrize("phase", [0.0, 0.011, 0.019])
+@pytest.mark.parametrize("relayed", [True, False])
+def test_no_sample_is_missing_where_one_block_follows_another(
+    rate: int, tracks: int, phase: float, relayed: bool
+) -> None:
+    room = Room()
+    customer, agent = room.phone(440.0), room.phone(880.0)
+    customer.phase = phase
+    room.engine.hear(agent.port, {customer.port: 1.0 if relayed else 0.9})
+    heard = {Track.LEFT: [customer.port], Track.RIGHT: [agent.port], Track.WHISPER: []}
+    recording = room.engine.record(room.room, dict(list(heard.items())[:tracks]), NOWHERE, rate=rate)
+    room.run(3.0)
+    room.engine.stop_recording(recording)
+    room.run(0.03)
+    left = room.engine.recorded(recording)[Track.LEFT][rate // 2 : 5 * rate // 2].astype(int)
+    silent = np.abs(left) < 100
+    # A sine of 440 Hz crosses 100 of 5193 within less than 10 us.
+    assert not (silent[:-2] & silent[1:-1] & silent[2:]).any()
+
+
 @given(st.integers(0, 19), st.integers(0, 19), st.integers(0, 400))
 def test_both_sides_begin_when_they_began(left_phase: int, right_phase: int, later: int) -> None:
     room = Room()
