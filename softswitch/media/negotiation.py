@@ -128,10 +128,12 @@ def reoffer(
     kept = used.of_identity(keep) if keep else None
     wanted = formats.ours(codecs) if kept is None else [kept, *formats.ours(codecs)]
     numbers = {form: used.formats[same] for form in wanted if (same := _same(form, used)) is not None}
-    numbered = _numbered(wanted, numbers, set(used.digits.values()))
+    # A number means one thing for the whole dialog, also when it is not offered any more.
+    numbered = _numbered(wanted, numbers, {*used.digits.values(), *used.formats.values()})
     taken = {*used.formats.values(), *(number for _, number in numbered)}
     digits = _digits(codecs, used.digits, taken) if events else {}
-    again = _audio(local[1], before.protocol, numbered, digits, direction, noise=_quiet(numbered))
+    noise = _quiet(numbered) and COMFORT_NOISE not in used.formats.values()
+    again = _audio(local[1], before.protocol, numbered, digits, direction, noise=noise)
     media = (*ours.media[:index], again, *ours.media[index + 1 :])
     return following(ours, replace(fresh, media=media))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from softswitch.media.engine import Codec, MediaSession
@@ -540,7 +540,16 @@ def test_whatever_is_answered_nothing_raises(streams: list[list[str]], host: str
         assert result.codec in BOTH
 
 
+def test_a_static_number_that_the_peer_gave_to_another_codec_keeps_that_meaning() -> None:
+    offered = sdp("m=audio 4000 RTP/AVP 0 13", "a=rtpmap:0 PCMA/8000", "a=rtpmap:13 L16/8000")
+    before, _ = answer(offered, US, [Codec.PCMA], session_id=1, version=1)  # type: ignore[misc]
+    (after,) = reoffer(before, US, [Codec.PCMU]).media
+    assert after.formats[0] == "96"
+    assert after.encodings["96"].name == "PCMU"
+
+
 @given(st.lists(peers_lines(), max_size=3), HOSTS, st.sampled_from(Direction), CODECS)
+@example([["m=audio 4000 RTP/AVP 0 0", "a=rtpmap:0 pcma/8000"]], "192.0.2.2", Direction.SENDRECV, [Codec.PCMU])
 def test_every_new_offer_keeps_the_lines_and_numbers_of_the_dialog(
     streams: list[list[str]], host: str, direction: Direction, codecs: list[Codec]
 ) -> None:
