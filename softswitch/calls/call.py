@@ -111,7 +111,7 @@ class Call:
             disown=desk.released,
         )
         self.legs = Legs(desk, office, self._room, lambda port: desk.owns_port(itself(), port), publish)
-        self.silence = Silence(self.legs, lambda: self.sides, publish)
+        self.silence = Silence(self.legs, lambda: itself().sides, publish)
         self._hunt = Hunt(weakref.proxy(self), office, desk, incoming, caller)
         self._caller = Leg(
             id=desk.ids.leg(),
@@ -127,8 +127,8 @@ class Call:
         self._recording = ConversationRecording(desk, publish)
         self.audience = Audience(self.hearing, self._recording, lambda: itself().sides)
         self.places = Places(self, desk)
-        self.keys = Keys(self, desk, self._tell_attendant)
-        self.sound = Agreement(self, desk)
+        self.keys = Keys(weakref.proxy(self), desk, lambda leg, digit: itself()._tell_attendant(leg, digit))
+        self.sound = Agreement(weakref.proxy(self), desk)
         self._answered_caller = False
         self._outcome: Failure | None = None
         self._refused: Failure | None = None

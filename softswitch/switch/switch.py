@@ -114,6 +114,7 @@ class Switch:
         self._ids = ids or Ids()
         self._log = log or make_logger()
         self._stop_wanted = asyncio.Event()
+        self._clearing = asyncio.Lock()
         self._stopping_orderly = False
         self._unrecorded = ""
         self._running = self._acting = False
@@ -586,6 +587,10 @@ class Switch:
 
     async def delete_expired(self) -> int:
         """Delete what ``recording.keep`` has kept long enough; return how many. A file that cannot go is an alarm."""
+        async with self._clearing:
+            return await self._delete_expired()
+
+    async def _delete_expired(self) -> int:
         folder, keep, now = self.settings.recording.folder, self.settings.recording.keep, self.clock.utc()
         old = await asyncio.to_thread(lambda: list(archive.expired(folder, keep, now)))
         failed, deleted = "", 0

@@ -154,7 +154,7 @@ async def test_a_recordings_folder_that_goes_in_the_midst_of_a_call_is_told_at_i
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of ten pages: room for one second of stereo at 32,000 bytes, and its folders."""
+    """A file system of ten pages: room for less than a second of three tracks at 48,000 bytes, and its folders."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
@@ -176,8 +176,8 @@ async def test_a_full_disk_ends_the_recording_with_what_it_has_and_not_the_call(
         assert "No space left on device" in await talk.warnings()
         await talk.hear_each_other()
         with wave.open(str(tiny_disk / failure.path)) as kept:
-            # Ten pages of 4,096 bytes at 32,000 bytes a second, less the header: 1.28 s.
-            assert kept.getnframes() / 8000 == pytest.approx(1.28, abs=0.01)
+            # Ten pages of 4,096 bytes at 48,000 bytes a second (three tracks), less the header: 0.85 s.
+            assert kept.getnframes() / 8000 == pytest.approx(0.85, abs=0.01)
         await talk.end()
         assert (await talk.switch.records.cdr(conversation)).result == "answered"
 
