@@ -235,5 +235,7 @@ def test_what_is_said_while_it_is_masked_is_heard_and_not_recorded(switch: Runni
         assert sum(silent) >= 18
         assert sum(a != b for a, b in itertools.pairwise(silent)) == 2
         assert sound.difference(channel, wanted=tone, unwanted=CALLER + CALLEE - tone) >= APART
-    # G.711 on a near network: what a listener would say of both legs.
-    assert all(4.2 <= leg["mos"] <= 4.5 for leg in running["legs"])
+    # G.711 on a near network: what a listener would say of both legs; an earlier test's telephone rang in vain.
+    heard = [leg["mos"] for leg in running["legs"] if leg["mos"] is not None]
+    assert len(heard) == 2
+    assert all(4.2 <= mos <= 4.5 for mos in heard)
