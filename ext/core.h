@@ -156,6 +156,7 @@ typedef struct {
     uint8_t shift;            /* SHIFT_...: whether it is mixed ahead by the codec's delay */
     uint32_t shift_lead;      /* what was lost before the frame that is in hand, RTP clock units */
     uint8_t returning;        /* slots for which it has waited to be passed through again; 0: it does not */
+    uint8_t hushed;           /* how many of its last frames were a pause in what is said, SEAM_HUSH at most */
     uint32_t octets;
     float round_trip; /* seconds, negative while unknown */
     port_counters counters;

@@ -84,6 +84,7 @@ static inline void row_claim(core *c, port *p, int64_t now) {
         }
     }
     p->returning = returning;
+    p->hushed = 0;
     if (mode != p->mode) {
         uint8_t held = p->holds;
         p->holds = p->shift = 0;

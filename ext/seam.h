@@ -17,6 +17,8 @@
 enum {
     SEAM_HOLD = 5,       /* slots that a listener waits for play-out at most: 100 ms */
     SEAM_PATIENCE = 100, /* slots after which it is passed through again though a part of a frame is lost */
+    SEAM_HUSH = 5,       /* frames in which nobody speaks, after which coders have little to remember */
+    SEAM_FAINT = 30,     /* mean square below which there is not even noise to adapt to: -75 dBov */
     SEAM_NOW = 255
 };
 
@@ -149,6 +151,19 @@ static inline int seam_ready(const port *p, const port *from) {
     if (o->state != PLAYOUT_PLAYING) return o->packets.held == 0;
     if (p->shift == SHIFT_ON && o->gap == 0 && !seam_again(p, from)) return 0;
     return o->end == o->start && (o->gap == 0 || o->quiet) && seam_whole(&o->packets);
+}
+
+/* In each slot: whether `from` has paused long enough to be passed through. A peer's encoder and our peer's decoder that do not remember
+ * the same make a noise together: where coders remember, a listener is mixed until then, for ever if the sound is steady.
+ * Who makes no frames pauses. In digital silence the two ends of G.722 do not come together. */
+static inline int seam_hushed(core *c, port *p, port *from) {
+    if (!codecs[p->codec].delay) return 1;
+    int rate = from->source.rate;
+    const int16_t *pcm = source_frame(c, &from->source, rate);
+    uint32_t energy = pcm ? playout_energy(pcm, rate_frame[rate]) : 0;
+    if (energy > PLAYOUT_QUIET || (pcm && p->codec == CODEC_G722 && energy < SEAM_FAINT)) p->hushed = 0;
+    else if (p->hushed < SEAM_HUSH) p->hushed++;
+    return p->hushed == SEAM_HUSH;
 }
 
 /* The number of the first packet to pass through. Events and noise since the last sound had numbers too, and went out under

@@ -147,8 +147,8 @@ static inline void port_return(core *c, port *p, int64_t now) {
     if (p->row_count != 1 || !from) return;
     const coder_packet *again = seam_again(p, from);
     int ready = seam_ready(p, from), playing = from->playout.state == PLAYOUT_PLAYING;
-    if (!ready && p->returning < SEAM_PATIENCE) {
-        p->returning++;
+    if (!seam_hushed(c, p, from) || (!ready && p->returning < SEAM_PATIENCE)) {
+        p->returning += p->returning < SEAM_PATIENCE;
         return;
     }
     p->returning = SEAM_NOW;

@@ -110,6 +110,7 @@ class Walker:
         self.office = office = Office(walk, recordings)
         self.customer, self.employee = Ear("customer", office.customer), Ear("employee", office.anna)
         self.third = Ear("third", office.olga)
+        self.customer.seamless = self.employee.seamless = walk.state not in (State.ASIDE, State.DIGITS)
         self.faults: list[str] = []
 
     def go(self) -> list[str]:
@@ -125,7 +126,7 @@ class Walker:
                 continue  # who only listens cannot talk aside
             self._take_part(mode)
         for ear in talkers:
-            self.faults += ear.unevenness()
+            self.faults += [*ear.unevenness(), *ear.bursts()]
         for ear, requests, packets in before:
             self._undisturbed(ear.phone, requests, packets)
         if self.walk.recorded:
