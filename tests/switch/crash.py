@@ -100,6 +100,7 @@ class Round:
     released: float = 0.0
     end_error: float = 0.0
     tail: float = 0.0
+    tolerance: float = TOLERANCE
     faults: list[str] = field(default_factory=list)
 
 
@@ -195,7 +196,9 @@ class _Stage:
             phone.log.clear()
 
 
-async def play(folder: Path, rounds: int, seed: int, told: Findings | None = None) -> Findings:
+async def play(
+    folder: Path, rounds: int, seed: int, told: Findings | None = None, tolerance: float = TOLERANCE
+) -> Findings:
     """Play ``rounds`` rounds on one data folder; the instants come from ``seed``."""
     findings = told if told is not None else Findings()
     victim, chance = Victim(folder), random.Random(seed)
@@ -205,15 +208,15 @@ async def play(folder: Path, rounds: int, seed: int, told: Findings | None = Non
     try:
         await stage.desk.registered(*stage.phones)
         for _ in range(rounds):
-            findings.rounds.append(await _round(victim, stage, chance))
+            findings.rounds.append(await _round(victim, stage, chance, Round(tolerance=tolerance)))
     finally:
         stage.desk.close()
         victim.end()
     return findings
 
 
-async def _round(victim: Victim, stage: _Stage, chance: random.Random) -> Round:
-    found, desk = Round(), stage.desk
+async def _round(victim: Victim, stage: _Stage, chance: random.Random, found: Round) -> Round:
+    desk = stage.desk
     stage.forget()
     began = desk.now
     for pair in stage.pairs:
@@ -327,7 +330,7 @@ def _examine_cut(victim: Victim, cdr: Cdr, found: Round, killed: datetime) -> No
         return  # cut off by the second kill
     error = abs((cdr.ended_at - killed).total_seconds())
     found.end_error = max(found.end_error, error)
-    if error > TOLERANCE:
+    if error > found.tolerance:
         found.faults.append(f"conversation {cdr.conversation} ended {error:.2f} s beside the kill")
     for recording in cdr.recordings:
         found.recordings += 1
@@ -338,11 +341,11 @@ def _examine_cut(victim: Victim, cdr: Cdr, found: Round, killed: datetime) -> No
                 duration = file.getnframes() / file.getframerate()
                 whole = len(file.readframes(file.getnframes())) == file.getnframes() * 2 * file.getnchannels()
         except (OSError, wave.Error, EOFError) as failure:
-            if lasted > TOLERANCE:
+            if lasted > found.tolerance:
                 found.faults.append(f"{recording.path} of {lasted:.2f} s cannot be played: {failure}")
             continue
         found.tail = max(found.tail, lasted - duration)
-        if lasted - duration > TOLERANCE or not whole:
+        if lasted - duration > found.tolerance or not whole:
             found.faults.append(f"{recording.path} plays {duration:.2f} s of {lasted:.2f} s")
         if recording.finished_at is None:
             found.faults.append(f"{recording.path} is still open in the records")
