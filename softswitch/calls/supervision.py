@@ -222,8 +222,21 @@ class Supervision(Ringing):
             self._desk.command(leg_session, Hangup(reason=OVER if cause == "conversation over" else None))
         self._close()
 
+    @property
+    def rings(self) -> bool:
+        """Whether nobody has answered yet."""
+        return self.leg is None
+
+    @property
+    def _rings_there(self) -> bool:
+        """Whether what rings has its port in the conversation's room: it ends with it, whatever was asked since."""
+        return self.call is not None and any(self._stands(leg, self.call) for leg in self._ringing.values())
+
     def move(self, call: Call, employee: str, now: float) -> None:
-        """Go on to another conversation, listening there at first. Raises NotPossible."""
+        """Go on to another conversation, listening there at first; what rings must do so in the lobby.
+
+        Raises NotPossible.
+        """
         if self._parked_himself:
             raise NotPossible(ELSEWHERE_NOW)
         self._leave(now, "moved on")
@@ -250,7 +263,7 @@ class Supervision(Ringing):
                 self.leg.visitor = None
             self._part("conversation over", now)
             self._close()
-        elif self.wish.follow:
+        elif self.wish.follow and not self._rings_there:
             self._leave(now, "conversation over")
             self._settle()
         elif self.leg is not None:

@@ -65,7 +65,9 @@ class Supervisors:
             self._attempt(before, str(wish.mode), lambda: before.change(wish.mode, now))
             return before
         call = self._may_begin(wish, before)
-        if before is not None and call is not None:
+        if before is not None and before.rings:
+            before.stop(now, "moved on")
+        elif before is not None and call is not None:
             self._attempt(before, str(wish.mode), lambda: before.move(call, wish.employee, now))
             before.wish = replace(before.wish, follow=wish.follow, conversation=wish.conversation)
             before.change(wish.mode, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from softswitch.calls.modes import Mode
-from softswitch.events import LegDialog, LegEnded, SupervisionEnded, SupervisionStarted, WaitingDialog
+from softswitch.events import LegDialog, LegEnded, LegOffered, SupervisionEnded, SupervisionStarted, WaitingDialog
 from tests.stories.centre import CUSTOMER, EMPLOYEE, NUMBER, SECOND, SUPERVISOR, Centre, deaf_to, hears
 
 
@@ -76,6 +76,37 @@ def test_who_follows_and_hangs_up_between_two_conversations_leaves_nothing_behin
     office.converse()
     office.run(1)
     assert len(office.told(SupervisionStarted)) == 1
+
+
+def test_who_wants_to_follow_after_all_while_it_rings_is_rung_no_longer_than_the_conversation_lasts():
+    office = Centre(sound=False)
+    office.converse()
+    office.supervise(Mode.LISTEN)
+    office.run(0.1)
+    assert office.supervise(Mode.LISTEN, follow=True) is None
+    office.customer.hang_up()
+    office.run(12)
+    assert office.boris.idle
+    assert {event.leg for event in office.told(LegOffered)} <= {event.leg for event in office.told(LegEnded)}
+    assert office.settled()
+
+
+def test_who_wants_to_hear_another_before_he_has_answered_is_rung_anew():
+    office = Centre(sound=False)
+    office.converse()
+    viktor, _ = office.phone("102"), office.phone("105")
+    viktor.call("105")
+    office.run_until(lambda: viktor.talking, 10)
+    office.supervise(Mode.LISTEN)
+    office.run(0.1)
+    assert office.supervise(Mode.LISTEN, whom="102") is None
+    office.run(3)
+    assert [supervision.wish.employee for supervision in office.control.supervisions] == ["102"]
+    for phone in (viktor, office.boris, office.customer):
+        phone.hang_up()
+    office.run(45)
+    assert {event.leg for event in office.told(LegOffered)} <= {event.leg for event in office.told(LegEnded)}
+    assert office.settled()
 
 
 def test_a_conversation_that_ends_while_the_head_is_on_the_way_to_it_is_survived():
