@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from softswitch.api.views import (
     CallRow,
+    CommentRow,
     ConversationView,
     DeviceRow,
     EventRow,
@@ -20,6 +21,9 @@ from softswitch.api.views import (
     LadderView,
     LegRow,
     PersonRow,
+    RecordingRow,
+    ReviewRow,
+    ReviewView,
     TimelineLine,
     TokenRow,
 )
@@ -29,12 +33,25 @@ from softswitch.events import Event
 from softswitch.records.cdr import Cdr, LegRecord
 from softswitch.records.journey import Line
 from softswitch.records.live import Device, Live
+from softswitch.records.reviews import ReviewRecord
 from softswitch.records.sentences import sentence
 from softswitch.sip.events import Destination, Flow
 from softswitch.sip.trace import Entry
 from softswitch.store.rows import clean
 
-__all__ = ["call_row", "conversation_view", "event_row", "instant", "ladder_view", "people", "person_row", "token_row"]
+__all__ = [
+    "call_row",
+    "conversation_view",
+    "event_row",
+    "instant",
+    "ladder_view",
+    "people",
+    "person_row",
+    "recording_rows",
+    "review_row",
+    "review_view",
+    "token_row",
+]
 
 _COMMON = frozenset({"seq", "node", "at", "up", "conversation"})
 
@@ -115,6 +132,59 @@ def conversation_view(
             )
             for line in lines
         ],
+    )
+
+
+def recording_rows(cdr: Cdr) -> list[RecordingRow]:
+    return [
+        RecordingRow(
+            number=number,
+            started=instant(one.started_at),
+            finished=None if one.finished_at is None else instant(one.finished_at),
+            duration=one.duration,
+            error=one.error,
+            deleted=one.deleted,
+        )
+        for number, one in enumerate(cdr.recordings, 1)
+    ]
+
+
+def review_row(review: ReviewRecord, cdr: Cdr) -> ReviewRow:
+    return ReviewRow(
+        conversation=review.conversation,
+        employee=review.employee,
+        asked=instant(review.asked_at),
+        note=clean(review.note),
+        state="open" if review.closed_at is None else "closed",
+        mark=review.mark,
+        marked_by=review.marked_by,
+        closed=None if review.closed_at is None else instant(review.closed_at),
+        closed_by=review.closed_by,
+        comments=review.comments,
+        started=instant(cdr.started_at),
+        caller=clean(_number(cdr.origin, cdr.caller)),
+        called=clean(cdr.called),
+    )
+
+
+def review_view(review: ReviewRecord, cdr: Cdr, may: Iterable[str] = ()) -> ReviewView:
+    """Return a review with what was said to it, in the order of the recording: first what is about the whole."""
+    said = sorted(review.said, key=lambda one: (one.recording, one.position or 0.0, one.number))
+    return ReviewView(
+        review=review_row(review, cdr),
+        comments=[
+            CommentRow(
+                number=one.number,
+                at=instant(one.at),
+                by=one.by,
+                recording=one.recording,
+                position=one.position,
+                text=clean(one.text),
+            )
+            for one in said
+        ],
+        recordings=recording_rows(cdr),
+        may=list(may),
     )
 
 

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 __all__ = [
     "BanRow",
     "CallRow",
+    "CommentRow",
     "ConversationView",
     "DeviceRow",
     "EventRow",
@@ -25,7 +26,10 @@ __all__ = [
     "MediaThreadRow",
     "PasswordView",
     "PersonRow",
+    "RecordingRow",
     "ReloadView",
+    "ReviewRow",
+    "ReviewView",
     "StatusView",
     "TimelineLine",
     "TokenRow",
@@ -171,6 +175,61 @@ class TimelineLine(TypedDict):
 class ConversationView(TypedDict):
     call: CallRow
     lines: list[TimelineLine]
+
+
+class RecordingRow(TypedDict):
+    """``number`` names it within its conversation; ``finished`` null while it is written, ``error`` empty if well.
+
+    ``deleted``: it had been kept for as long as the office keeps recordings.
+    """
+
+    number: int
+    started: str
+    finished: str | None
+    duration: float | None
+    error: str
+    deleted: bool
+
+
+class CommentRow(TypedDict):
+    """``position`` is in seconds of the recording ``recording``; null, and 0, where it is about the whole."""
+
+    number: int
+    at: str
+    by: str
+    recording: int
+    position: float | None
+    text: str
+
+
+class ReviewRow(TypedDict):
+    """``employee`` asked for it; ``comments`` is how many there are; ``mark`` 1 to 5, null before there is one.
+
+    ``started``, ``caller`` and ``called`` are those of the conversation.
+    """
+
+    conversation: str
+    employee: str
+    asked: str
+    note: str
+    state: Literal["open", "closed"]
+    mark: int | None
+    marked_by: str
+    closed: str | None
+    closed_by: str
+    comments: int
+    started: str
+    caller: str
+    called: str
+
+
+class ReviewView(TypedDict):
+    """``may`` are the actions that whoever asks may do to it now."""
+
+    review: ReviewRow
+    comments: list[CommentRow]
+    recordings: list[RecordingRow]
+    may: list[str]
 
 
 class LadderEntry(TypedDict):

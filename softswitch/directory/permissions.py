@@ -10,7 +10,9 @@ a refusal, and each use of an action in ``AUDITED``, becomes an event.
     director   the same           -                                the same        status
     admin      the same           -                                the same        status
 
-Nobody supervises, or hears a recording of, a person with ``monitored = false``,
+A review concerns whoever asked for it as his own, and nobody else of those who talked; only others than he review.
+
+Nobody supervises, hears a recording of, or reviews a person with ``monitored = false``,
 whatever the role. Whispering to the customer needs ``whisper_customer = true``
 too, except for directors and administrators.
 """
@@ -60,6 +62,10 @@ class Action(StrEnum):
     WHISPER_TO_CUSTOMER = "whisper to customer"
     BARGE = "barge"
     TAKE_OVER = "take over"
+    ASK_REVIEW = "ask for review"
+    SEE_REVIEW = "see review"
+    REVIEW = "review"
+    CLOSE_REVIEW = "close review"
     SEE_STATUS = "see status"
 
 
@@ -80,6 +86,10 @@ ACTIONS: Mapping[Action, tuple[str, str]] = {
     Action.WHISPER_TO_CUSTOMER: ("whisper to the customer", "подсказывать клиенту"),
     Action.BARGE: ("join the conversation", "вступить в разговор"),
     Action.TAKE_OVER: ("take the conversation over", "перехватить разговор"),
+    Action.ASK_REVIEW: ("ask for a review", "просить разобрать разговор"),
+    Action.SEE_REVIEW: ("see the review", "видеть разбор разговора"),
+    Action.REVIEW: ("review the conversation", "разбирать разговор"),
+    Action.CLOSE_REVIEW: ("close the review", "завершить разбор разговора"),
     Action.SEE_STATUS: ("see the status of the switch", "видеть состояние станции"),
 }
 """English and Russian."""
@@ -91,6 +101,10 @@ AUDITED = SUPERVISING | {Action.DOWNLOAD_RECORDING, Action.HANG_UP, Action.MASK,
 
 _ANYBODY = frozenset({Action.SEE_SELF, Action.SEE_COLLEAGUES, Action.FOLLOW})
 _OFFICE = frozenset({Action.SEE_STATUS})
+_OWN_ONLY = frozenset({Action.ASK_REVIEW})
+_FOR_OTHERS = SUPERVISING | {Action.REVIEW}
+"""What nobody does to himself."""
+_HEARS = SUPERVISING | {Action.DOWNLOAD_RECORDING, Action.HEAR_WHISPER, Action.REVIEW}
 _WHEN_RUNG = frozenset({Action.SEE_CONVERSATION})
 """What whoever was called and did not answer may do all the same; to the rest only those who talked belong."""
 
@@ -105,6 +119,8 @@ class Reason(StrEnum):
     NOT_OWN = "not own"
     OTHER_GROUP = "other group"
     OWN_CONVERSATION = "own conversation"
+    OWN_REVIEW = "own review"
+    OWN_ONLY = "own only"
     NOT_MONITORED = "not monitored"
     NO_CUSTOMER_WHISPER = "no customer whisper"
     OFFICE_ONLY = "office only"
@@ -118,6 +134,8 @@ REASONS: Mapping[Reason, tuple[str, str]] = {
     Reason.NOT_OWN: ("employees may do this only with their own conversations", "сотруднику доступны только свои"),
     Reason.OTHER_GROUP: ("nobody in it belongs to a group that you head", "здесь нет никого из ваших групп"),
     Reason.OWN_CONVERSATION: ("nobody supervises a conversation of their own", "свой разговор не контролируют"),
+    Reason.OWN_REVIEW: ("nobody reviews a conversation of their own", "свой разговор не разбирают"),
+    Reason.OWN_ONLY: ("only whoever talked in it may do this", "это может только участник разговора"),
     Reason.NOT_MONITORED: (
         "somebody in it is not to be monitored",
         "среди участников есть сотрудник, которого не контролируют",
@@ -135,7 +153,8 @@ REASONS: Mapping[Reason, tuple[str, str]] = {
 class Subject:
     """Whom an action is about, by extension: ``talkers`` talk or talked, ``rung`` were only called.
 
-    A person is a subject of one talker, the office as a whole (``OFFICE``) has none.
+    A review is about whom asked for it alone, and the others in the conversation are to it as if they had only been
+    called. A person is a subject of one talker, the office as a whole (``OFFICE``) has none.
     """
 
     talkers: frozenset[str] = frozenset()
@@ -169,16 +188,18 @@ def allowed(actor: Person, action: Action, subject: Subject, directory: Director
         return Decision(True, Reason.EVERYBODY) if everywhere else Decision(False, Reason.OFFICE_ONLY)
     concerned = subject.talkers | subject.rung if action in _WHEN_RUNG else subject.talkers
     own = actor.extension in concerned
-    if own and action in SUPERVISING:
-        return Decision(False, Reason.OWN_CONVERSATION)
+    if own and action in _FOR_OTHERS:
+        return Decision(False, Reason.OWN_REVIEW if action is Action.REVIEW else Reason.OWN_CONVERSATION)
     # What was whispered beside a conversation is not for those who talked in it, but for their heads.
     if own and action is not Action.HEAR_WHISPER:
         return Decision(True, Reason.OWN)
+    if action in _OWN_ONLY:
+        return Decision(False, Reason.OWN_ONLY)
     if not everywhere and actor.role is not Role.HEAD:
         return Decision(False, Reason.NOT_OWN)
     if not everywhere and not concerned & reach(actor, directory):
         return Decision(False, Reason.OTHER_GROUP)
-    if action in SUPERVISING or action in (Action.DOWNLOAD_RECORDING, Action.HEAR_WHISPER):
+    if action in _HEARS:
         people = directory.people
         # Also whoever only rings: he may be the one to talk next.
         if any(not people[one].monitored for one in subject.talkers | subject.rung if one in people):

@@ -60,6 +60,7 @@ from softswitch.events.people import (
     TokenMade,
     TokenRevoked,
 )
+from softswitch.events.reviews import ReviewAsked, ReviewClosed, ReviewCommented, ReviewMarked
 from softswitch.events.supervision import (
     GivenBack,
     HelpAsked,
@@ -118,6 +119,10 @@ __all__ = [
     "RecordingStarted",
     "RecordingUnmasked",
     "Result",
+    "ReviewAsked",
+    "ReviewClosed",
+    "ReviewCommented",
+    "ReviewMarked",
     "SupervisionChanged",
     "SupervisionEnded",
     "SupervisionRefused",

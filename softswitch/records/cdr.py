@@ -11,14 +11,16 @@ order. Its time begins with the civil time of the first event and goes on by the
 monotonic clock: whoever sets the civil clock during a call changes no duration,
 and all instants of a call are by the clock that it began with. Between events
 of which one has no monotonic time (the process died in between) the civil clock
-counts; when that was set back, time stands still until it has caught up.
+counts; when that was set back, time stands still until it has caught up. Reviews come days later, and have
+the civil time of their events.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, cast
 
 from softswitch.events import (
     CallArrived,
@@ -34,6 +36,7 @@ from softswitch.events import (
     LegResumed,
     LegRinging,
     MediaQuality,
+    RecordingDeleted,
     RecordingFailed,
     RecordingFinished,
     RecordingStarted,
@@ -41,6 +44,8 @@ from softswitch.events import (
 )
 from softswitch.frozen import dataclass
 from softswitch.ids import ConversationId, LegId, NodeId
+from softswitch.records.reviews import KINDS as OF_REVIEWS
+from softswitch.records.reviews import OfReview, ReviewRecord, apply_review
 
 __all__ = ["Cdr", "ConversationFold", "LegRecord", "RecordingRecord"]
 
@@ -88,7 +93,10 @@ class LegRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingRecord:
-    """One file of a conversation, relative to the recordings folder; ``finished_at`` None until it is whole."""
+    """One file of a conversation, relative to the recordings folder; ``finished_at`` None until it is whole.
+
+    ``deleted``: it had been kept for long enough. That is in no table.
+    """
 
     conversation: ConversationId
     path: str
@@ -97,6 +105,7 @@ class RecordingRecord:
     duration: float | None = None
     repaired: bool = False
     error: str = ""
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +134,7 @@ class Cdr:
     recording: str
     legs: tuple[LegRecord, ...]
     recordings: tuple[RecordingRecord, ...]
+    reviews: tuple[ReviewRecord, ...] = ()
 
 
 _ROLES: Mapping[str, Literal["supervisor", "prompter"]] = {"supervise": "supervisor", "prompt": "prompter"}
@@ -243,6 +253,7 @@ class ConversationFold:
         """The last ``LegDialog`` state of each leg that lives."""
         self._legs: dict[LegId, _Leg] = {}
         self._recordings: dict[str, RecordingRecord] = {}
+        self._reviews: dict[str, ReviewRecord] = {}
         self._spent = {"wait": _NONE, "ring": _NONE, "talk": _NONE, "hold": _NONE}
 
     @property
@@ -267,10 +278,17 @@ class ConversationFold:
         return [leg.phase for leg in self._legs.values() if not leg.aside and not leg.parked]
 
     def apply(self, event: Event) -> None:
+        if type(event) in OF_REVIEWS:
+            apply_review(self._reviews, cast(OfReview, event))
+            return
         self._pass_time(event)
         match event:
             case RecordingStarted() | RecordingFinished() | RecordingFailed():
                 self._record(event)
+            case RecordingDeleted():
+                record = self._recordings.get(event.path)
+                if record is not None:
+                    self._recordings[event.path] = replace(record, deleted=True)
             case MediaQuality():
                 leg = self._legs.get(event.leg)
                 if leg is not None:
@@ -433,4 +451,5 @@ class ConversationFold:
             recording=next(iter(self._recordings), ""),
             legs=tuple(leg.record(self.conversation, until) for leg in self._legs.values()),
             recordings=tuple(self._recordings.values()),
+            reviews=tuple(self._reviews.values()),
         )

@@ -1,4 +1,4 @@
-"""Rows from events: the tables of conversations, legs, recordings and bindings, kept in step with the journal.
+"""Rows from events: conversations, legs, recordings, reviews and bindings, kept in step with the journal.
 
 A conversation's rows are a pure function of its events, so it does not matter
 whether they were written a hundred times as the call went on or once by a
@@ -32,6 +32,8 @@ RECENT = 2000  # conversations that go on whose folds stay in memory
 _conversation_row = attrgetter(*(column.name for column in schema.conversations.columns))
 _leg_row = attrgetter(*(column.name for column in schema.legs.columns))
 _recording_row = attrgetter(*(column.name for column in schema.recordings.columns))
+_review_row = attrgetter(*(column.name for column in schema.reviews.columns))
+_comment_row = attrgetter(*(column.name for column in schema.review_comments.columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Tables:
     conversations: Table = schema.conversations
     legs: Table = schema.legs
     recordings: Table = schema.recordings
+    reviews: Table = schema.reviews
+    review_comments: Table = schema.review_comments
     bindings: Table = schema.bindings
 
 
@@ -63,6 +67,8 @@ class Projection:
         self._conversation_rows = put(tables.conversations, "conversation")
         self._leg_rows = put(tables.legs, "conversation", "leg")
         self._recording_rows = put(tables.recordings, "conversation", "path")
+        self._review_rows = put(tables.reviews, "conversation", "employee")
+        self._comment_rows = put(tables.review_comments, "conversation", "employee", "number")
         self._put_binding = database.upsert(tables.bindings, ["person", "contact"])
         self._drop_binding = delete(tables.bindings).where(
             tables.bindings.c.person == bindparam("gone_person"),
@@ -131,6 +137,9 @@ class Projection:
         await self._conversation_rows.put(connection, [_conversation_row(cdr) for cdr in cdrs])
         await self._leg_rows.put(connection, [_leg_row(leg) for cdr in cdrs for leg in cdr.legs])
         await self._recording_rows.put(connection, [_recording_row(file) for cdr in cdrs for file in cdr.recordings])
+        reviews = [review for cdr in cdrs for review in cdr.reviews]
+        await self._review_rows.put(connection, [_review_row(review) for review in reviews])
+        await self._comment_rows.put(connection, [_comment_row(said) for review in reviews for said in review.said])
 
     # Devices --------------------------------------------------------------------------------------------------------
 

@@ -19,12 +19,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from softswitch.errors import NoSuch
 from softswitch.events import DigitPressed, Event, LegDialog
 from softswitch.ids import ConversationId
+from softswitch.records import reviews as of_reviews
 from softswitch.records.cdr import Cdr, ConversationFold, LegRecord
 from softswitch.records.codec import Record, decode
 from softswitch.records.journey import Line, journey
+from softswitch.records.reviews import ReviewRecord, ReviewSearch
 from softswitch.records.search import Search, conditions, fits
 from softswitch.store.database import Database
-from softswitch.store.schema import conversations, events
+from softswitch.store.schema import conversations, events, reviews
 from softswitch.store.segment import SpoolReader
 
 __all__ = ["Records"]
@@ -90,6 +92,24 @@ class Records:
             found = await self._folds(connection, {ConversationId(name) for name in names} | in_tail, tail)
         cdrs = [cdr for cdr in (fold.cdr() for fold in found.values()) if fits(search, cdr)]
         return sorted(cdrs, key=lambda cdr: (cdr.started_at, cdr.conversation), reverse=True)[: search.limit]
+
+    async def reviews(self, search: ReviewSearch) -> list[tuple[ReviewRecord, Cdr]]:
+        """Return the reviews that fit with their conversations, the latest first, at most ``search.limit``."""
+        tail = await self._tail()
+        in_tail = {record.conversation for record in tail if type(record.event) in of_reviews.KINDS}
+        names = {name for name in in_tail if name is not None}
+        table = reviews.c
+        # What the spool has more of may fit by now, or no longer: it is looked at below.
+        wanted = select(table.conversation).where(table.conversation.not_in(names), *of_reviews.conditions(search))
+        wanted = wanted.order_by(table.asked_at.desc(), table.conversation.desc(), table.employee.desc())
+        async with _reading(self._database) as connection:
+            if connection is not None:
+                names |= set((await connection.execute(wanted.limit(search.limit))).scalars())
+            found = await self._folds(connection, names, tail)
+        cdrs = [fold.cdr() for name, fold in found.items() if name in names]
+        fitting = [(review, cdr) for cdr in cdrs for review in cdr.reviews if of_reviews.fits(search, review)]
+        fitting.sort(key=lambda one: (one[0].asked_at, one[0].conversation, one[0].employee), reverse=True)
+        return fitting[: search.limit]
 
     async def events(self, conversation: str) -> list[Event]:
         """Return the events of one conversation in order. Raises NoSuch."""

@@ -94,6 +94,8 @@ _TAKE_PLACE = (
     (schema.conversations, text("ALTER TABLE fresh_conversations RENAME TO conversations")),
     (schema.legs, text("ALTER TABLE fresh_legs RENAME TO legs")),
     (schema.recordings, text("ALTER TABLE fresh_recordings RENAME TO recordings")),
+    (schema.reviews, text("ALTER TABLE fresh_reviews RENAME TO reviews")),
+    (schema.review_comments, text("ALTER TABLE fresh_review_comments RENAME TO review_comments")),
     (schema.bindings, text("ALTER TABLE fresh_bindings RENAME TO bindings")),
 )
 

@@ -182,6 +182,21 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "HelpEnded": ("the help of {colleague} took {length}", "помощь окончена: {colleague}, {length}"),
     "HelpRefused": ("{employee} gets no help: {reason}", "{employee}, помощи нет: {reason}"),
+    "ReviewAsked": ("{employee} asks for a review of the conversation", "{employee} просит разобрать разговор"),
+    "ReviewAsked+note": (
+        "{employee} asks for a review of the conversation: {note}",
+        "{employee} просит разобрать разговор: {note}",
+    ),
+    "ReviewCommented": ("{by} comments for {employee}: {text}", "{by}, замечание для {employee}: {text}"),
+    "ReviewCommented+position": (
+        "{by} comments for {employee} at {place} of the recording: {text}",
+        "{by}, замечание для {employee} на {place} записи: {text}",
+    ),
+    "ReviewMarked": (
+        "{by} gives {employee} the mark {mark} for the conversation",
+        "{by} ставит оценку за разговор: {employee}, {mark}",
+    ),
+    "ReviewClosed": ("{by} closes the review for {employee}", "{by} завершает разбор: {employee}"),
     "Abandoned": ("the caller gave up after {waiting}", "вызов брошен после ожидания {waiting}"),
     "ConversationEnded": ("the end: {result}", "конец: {result}"),
     "SwitchStarted": ("the switch starts, version {version}", "станция запущена, версия {version}"),
@@ -302,6 +317,10 @@ def _cases(line: Line) -> list[str]:
             return [f"{kind}+{data.get('mode')}", kind]
         case "HelpAsked" if data.get("skill"):
             return [f"{kind}+skill", kind]
+        case "ReviewAsked" if data.get("note"):
+            return [f"{kind}+note", kind]
+        case "ReviewCommented" if isinstance(data.get("position"), int | float):
+            return [f"{kind}+position", kind]
         case "TakenOver" if data.get("parked"):
             return [f"{kind}+parked", kind]
         case "SupervisionRefused" if data.get("action") == "PIN":
@@ -364,6 +383,11 @@ def _length(seconds: float, russian: bool) -> str:
     return f"{minutes} мин {rest} с" if russian else f"{minutes} min {rest} s"
 
 
+def _place(seconds: float, _: bool) -> str:
+    minutes, rest = divmod(int(seconds) if 0 <= seconds < 1e9 else 0, 60)
+    return f"{minutes}:{rest:02d}"
+
+
 def _days(seconds: float, _: bool) -> str:
     return f"{seconds / 86400:.0f}"
 
@@ -376,5 +400,6 @@ _SHOWN: tuple[tuple[str, str, Callable[[float, bool], str]], ...] = (
     ("waited", "waiting", _length),
     ("duration", "length", _length),
     ("kept", "days", _days),
+    ("position", "place", _place),
     ("jitter", "jitter_ms", _ms),
 )

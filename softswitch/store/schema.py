@@ -1,7 +1,7 @@
 """The tables: the journal itself, and what is computed from it and can be computed again.
 
 ``events`` is the truth and only grows. ``conversations``, ``legs``,
-``recordings`` and ``bindings`` are projections: ``softswitch rebuild`` drops
+``recordings``, ``reviews``, ``review_comments`` and ``bindings`` are projections: ``softswitch rebuild`` drops
 them and makes them anew from ``events``, row for row the same. ``web_passwords``
 and ``web_grants`` are neither: who may come in over the API, in no event, since
 the journal is read by more people than may know it.
@@ -37,6 +37,8 @@ __all__ = [
     "meta",
     "metadata",
     "recordings",
+    "review_comments",
+    "reviews",
     "web_grants",
     "web_passwords",
 ]
@@ -147,6 +149,35 @@ recordings = Table(
     Column("error", Text, nullable=False),
 )
 
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("conversation", String, primary_key=True),
+    Column("employee", String, primary_key=True),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("mark", BigInteger),
+    Column("marked_by", Text, nullable=False),
+    Column("closed_at", UtcDateTime),
+    Column("closed_by", Text, nullable=False),
+    Column("comments", BigInteger, nullable=False),
+    Index("reviews_asked", "asked_at", "conversation", "employee"),
+    Index("reviews_open", "closed_at"),
+)
+
+review_comments = Table(
+    "review_comments",
+    metadata,
+    Column("conversation", String, primary_key=True),
+    Column("employee", String, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("recording", BigInteger, nullable=False),
+    Column("position", Float),
+    Column("text", Text, nullable=False),
+)
+
 bindings = Table(
     "bindings",
     metadata,
@@ -189,4 +220,4 @@ web_grants = Table(
     Column("expires_at", UtcDateTime),
 )
 
-PROJECTIONS = (conversations, legs, recordings, bindings)
+PROJECTIONS = (conversations, legs, recordings, reviews, review_comments, bindings)

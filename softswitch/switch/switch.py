@@ -109,6 +109,7 @@ class Switch:
         self.warnings = [str(w) for w in settings.warnings] if isinstance(settings, Loaded) else []
         self.clock = SystemClock()
         self.live = Live()
+        self.reviewing = asyncio.Lock()
         self.alarms: dict[str, str] = {}
         self._metrics = Metrics(self)
         self._ids = ids or Ids()

@@ -34,6 +34,7 @@ class SwitchExchange:
         self.live = switch.live
         self.bus = switch.bus
         self.records = switch.records
+        self.reviewing = switch.reviewing
         self.commands = SwitchCommands(switch)
         self.supervision: Supervision | None = SwitchSupervision(switch)
 

@@ -54,6 +54,7 @@ _ids = {
     "conversation": st.sampled_from([None, "c1", "c2", "c3"]),
     "leg": st.sampled_from(["a", "b", "d"]),
     "person": st.sampled_from(["101", "102", "Ж\ud800"]),
+    "employee": st.sampled_from(["101", "102", "Ж\ud800", "Ж\ufffd"]),
     "contact": st.sampled_from(["sip:1@h", "sip:2@h", "sip:\0@h"]),
     "path": st.sampled_from(["1.wav", "2.wav"]),
     "at": small_times,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta, timezone
 from string import Formatter
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,10 @@ from softswitch.events import (
     MediaQuality,
     OneWayAudio,
     RecordingFinished,
+    ReviewAsked,
+    ReviewClosed,
+    ReviewCommented,
+    ReviewMarked,
 )
 from softswitch.ids import ConversationId, LegId
 from softswitch.records.journey import journey
@@ -202,3 +207,22 @@ def test_every_kind_has_words_in_every_language() -> None:
     for english, russian in WORDS.values():
         names = [{name for _, name, _, _ in Formatter().parse(text) if name} for text in (english, russian)]
         assert names[0] == names[1]
+
+
+def test_a_review_is_told_with_its_places_in_the_recording() -> None:
+    told_of: Any = {"conversation": C, "at": at(100), "employee": "101"}
+    events: list[Event] = [
+        ReviewAsked(**told_of, note="the price", via="api"),
+        ReviewCommented(**told_of, by="102", text="too fast", recording=1, position=65.9),
+        ReviewCommented(**told_of, by="102", text="well done", recording=0, position=None),
+        ReviewMarked(**told_of, by="102", mark=4),
+        ReviewClosed(**told_of, by="102"),
+    ]
+    assert words(events) == [
+        "Anna Orlova (101) asks for a review of the conversation: the price",
+        "Boris Petrov (102) comments for Anna Orlova (101) at 1:05 of the recording: too fast",
+        "Boris Petrov (102) comments for Anna Orlova (101): well done",
+        "Boris Petrov (102) gives Anna Orlova (101) the mark 4 for the conversation",
+        "Boris Petrov (102) closes the review for Anna Orlova (101)",
+    ]
+    assert words(events, "ru")[1] == "Boris Petrov (102), замечание для Anna Orlova (101) на 1:05 записи: too fast"

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from softswitch.api.http import conversations, live, office, people, sessions, supervision
+from softswitch.api.http import conversations, live, office, people, reviews, sessions, supervision
 from softswitch.api.http.access import COOKIE, declared
 from softswitch.api.http.envelope import Envelope
 from softswitch.api.http.exchange import Exchange
@@ -45,7 +45,7 @@ def create_app(
 def bare_app(version: str = "1") -> FastAPI:
     """Return the routes without a switch behind them, which is enough to describe them."""
     app = FastAPI(title="Softswitch", version=version, openapi_url=None, docs_url=None, redoc_url=None)
-    for room in (office, sessions, conversations, people, supervision, live):
+    for room in (office, sessions, conversations, reviews, people, supervision, live):
         # As they are: a router that is included is wrapped, and hides the permissions of its routes.
         app.router.routes.extend(room.routes.routes)
     return app

@@ -13,14 +13,15 @@ from softswitch.api import present
 from softswitch.api.http import recordings
 from softswitch.api.http.access import Access, GuardedRoute, needs
 from softswitch.api.http.problems import language_of
-from softswitch.api.http.sight import discreet, discreet_lines, kept_from, subject_of
-from softswitch.api.views import CallRow, TimelineLine
+from softswitch.api.http.sight import OF_REVIEWS, discreet, discreet_lines, kept_from, subject_of
+from softswitch.api.views import CallRow, RecordingRow, TimelineLine
 from softswitch.directory.people import Role
-from softswitch.directory.permissions import SUPERVISING, Action, reach
+from softswitch.directory.permissions import SUPERVISING, Action, Subject, reach
 from softswitch.errors import NoSuch, NotPossible
 from softswitch.events import Result
 from softswitch.ids import ConversationId
 from softswitch.records.cdr import Cdr
+from softswitch.records.journey import Line
 from softswitch.records.search import Search, place, place_of
 
 __all__ = ["Id", "found", "routes"]
@@ -29,16 +30,6 @@ routes = APIRouter(prefix="/api/v1", route_class=GuardedRoute)
 
 Id = Annotated[str, Path(pattern=r"^[0-9a-z]{1,20}$", description="Id of the conversation.")]
 MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "There is no such conversation."}}
-
-
-class RecordingRow(TypedDict):
-    """``number`` names it within its conversation; ``finished`` null while it is written, ``error`` empty if well."""
-
-    number: int
-    started: str
-    finished: str | None
-    duration: float | None
-    error: str
 
 
 class Page(TypedDict):
@@ -104,16 +95,7 @@ async def conversation(conversation: Id, access: Annotated[Access, needs(Action.
     actions = (*at_any_time, *while_it_runs) if live else at_any_time
     return Conversation(
         call=_row(access, cdr),
-        recordings=[
-            RecordingRow(
-                number=number,
-                started=present.instant(one.started_at),
-                finished=None if one.finished_at is None else present.instant(one.finished_at),
-                duration=one.duration,
-                error=one.error,
-            )
-            for number, one in enumerate(cdr.recordings, 1)
-        ],
+        recordings=present.recording_rows(cdr),
         may=[action.value for action in actions if access.decide(subject, action)],
     )
 
@@ -127,7 +109,7 @@ async def timeline(
     subject = subject_of(cdr)
     access.require(subject, cdr.conversation)
     names = {extension: person.name for extension, person in access.exchange.directory.people.items()}
-    lines = await access.exchange.records.timeline(cdr.conversation)
+    lines = [line for line in await access.exchange.records.timeline(cdr.conversation) if concerns(access, line)]
     view = present.conversation_view(cdr, lines, language_of(request), names)
     if kept_from(access.person, cdr, access.exchange.directory):
         return discreet_lines(view["lines"], cdr)
@@ -222,6 +204,13 @@ async def found(access: Access, conversation: str) -> Cdr:
     """Return a conversation, from memory if it runs. Raises NoSuch."""
     fold = access.exchange.live.conversations.get(ConversationId(conversation))
     return fold.cdr() if fold is not None else await access.exchange.records.cdr(conversation)
+
+
+def concerns(access: Access, line: Line) -> bool:
+    """Tell whether a line of the timeline is for whoever asks: a review is its employee's and his heads' alone."""
+    if line.kind not in OF_REVIEWS:
+        return True
+    return bool(access.decide(Subject.of(str(line.data["employee"])), Action.SEE_REVIEW))
 
 
 def _row(access: Access, cdr: Cdr) -> CallRow:

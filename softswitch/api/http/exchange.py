@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
@@ -83,6 +84,11 @@ class Exchange(Protocol):
 
     @property
     def records(self) -> Records: ...
+
+    @property
+    def reviewing(self) -> asyncio.Lock:
+        """Held from where a review is read to where it is changed."""
+        ...
 
     @property
     def commands(self) -> Commands: ...

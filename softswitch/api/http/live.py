@@ -1,13 +1,16 @@
 """``/api/v1/live``: a WebSocket with the present of the office, and then each change of it, numbered.
 
-    -> {"type": "snapshot", "seq": 1041, "conversations": [...], "people": [...]}
+    -> {"type": "snapshot", "seq": 1041, "conversations": [...], "people": [...], "reviews": [...]}
     -> {"type": "delta", "seq": 1042, "at": "...", "event": "LegAnswered", "conversation": {...}, "people": [...]}
+    -> {"type": "delta", "seq": 1043, "at": "...", "event": "ReviewMarked", "conversation": null, "people": [],
+        "review": {...}}
 
 ``seq`` is the number of the event in the journal. A delta carries the whole new
 state of what changed, so that one may be applied twice and order never matters.
 Who comes back with ``?since=1042`` gets the deltas after that, or a new snapshot
 when they are gone. Everybody is sent what he may see, under the directory in
-force at that moment; a reload of the configuration sends a new snapshot.
+force at that moment; a reload of the configuration sends a new snapshot. The
+reviews of a snapshot are the open ones; only whoever asked, his heads and directors are told of them.
 
 The feed itself only notes what changed; rows are made when there is somebody to
 send them to. Readers share it, each at a place of his own, so that memory does not
@@ -32,13 +35,14 @@ from softswitch.api import present
 from softswitch.api.http.access import Access, admit, follows
 from softswitch.api.http.exchange import Exchange
 from softswitch.api.http.problems import OtherSite, Unauthorized
-from softswitch.api.http.sight import HIDDEN, SUPERVISOR, discreet, kept_from, subject_of
+from softswitch.api.http.sight import HIDDEN, OF_REVIEWS, SUPERVISOR, discreet, kept_from, subject_of
 from softswitch.api.views import PersonRow
 from softswitch.directory.permissions import Action, Subject
 from softswitch.errors import NoSuch
 from softswitch.events import Event
 from softswitch.ids import ConversationId
 from softswitch.records.cdr import Cdr
+from softswitch.records.reviews import ReviewRecord, ReviewSearch
 from softswitch.records.search import parties
 
 __all__ = ["Change", "Feed", "routes"]
@@ -56,6 +60,9 @@ LOOK = 20.0
 
 MOST_READERS = 200
 
+MOST_REVIEWS = 500
+"""Open ones of a snapshot, the latest; more than that nobody works through. The list of the API has all."""
+
 LOGGED_OUT, NOT_ALLOWED, TOO_SLOW, TOO_MANY, STOPPING = 4401, 4403, 4408, 4429, 1012
 """Close codes; those from 4000 on are ours (RFC 6455 section 7.4.2)."""
 
@@ -64,7 +71,7 @@ _SILENT = frozenset({facts.LegDialog, facts.MediaQuality})
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one event touched; ``leg`` is empty where it is not about a leg."""
+    """What one event touched; ``leg`` is empty where it is not about a leg. ``person`` asked for a review."""
 
     seq: int
     at: datetime
@@ -88,6 +95,7 @@ class Feed:
         self._made = -1
         self._rows: dict[str, PersonRow] = {}
         self._cdrs: dict[ConversationId, Cdr] = {}
+        self._reviews: list[tuple[ReviewRecord, Cdr]] | None = None
         exchange.bus.listen(self.apply)
 
     @property
@@ -99,6 +107,10 @@ class Feed:
         if kind in _SILENT:
             return
         person = getattr(event, "person", "") if event.conversation is None else ""
+        if kind.__name__ in OF_REVIEWS:
+            person, self._reviews = getattr(event, "employee", ""), None
+            if event.conversation is not None:
+                self._final.pop(event.conversation, None)
         if kind is facts.ConfigReloaded:
             self.reloads += 1
         elif event.conversation is None and kind not in _OF_DEVICES:
@@ -143,6 +155,16 @@ class Feed:
         if self._made != self.last:
             self._made, self._rows, self._cdrs = self.last, {}, {}
 
+    async def reviews(self) -> list[tuple[ReviewRecord, Cdr]]:
+        """Return the open reviews and their conversations; all readers share them."""
+        if self._reviews is None:
+            last = self.last
+            found = await self._exchange.records.reviews(ReviewSearch(open=True, limit=MOST_REVIEWS))
+            if last != self.last:
+                return found
+            self._reviews = found
+        return self._reviews
+
     async def cdr(self, conversation: ConversationId) -> Cdr | None:
         """Return the present of a conversation, or its end."""
         self._refresh()
@@ -153,10 +175,13 @@ class Feed:
             self._cdrs[conversation] = fold.cdr()
             return self._cdrs[conversation]
         if conversation not in self._final:
+            last = self.last
             try:
                 cdr = await self._exchange.records.cdr(conversation)
             except NoSuch:
                 return None
+            if last != self.last:
+                return cdr  # what came meanwhile may be about it
             if len(self._final) > 100:
                 self._final.clear()
             self._final[conversation] = cdr
@@ -271,10 +296,19 @@ class _Reader:
         ]
         visible = frozenset(one for one in self._exchange.directory.people if self._sees(Subject.of(one)))
         people = self._feed.people(visible)
-        return await self._send({"type": "snapshot", "seq": self._at, "conversations": rows, "people": people})
+        reviews = [
+            present.review_row(review, cdr)
+            for review, cdr in await self._feed.reviews()
+            if self._access.decide(Subject.of(review.employee), Action.SEE_REVIEW)
+        ]
+        return await self._send(
+            {"type": "snapshot", "seq": self._at, "conversations": rows, "people": people, "reviews": reviews}
+        )
 
     async def _delta(self, change: Change) -> dict[str, Any] | None:
         """Return one change as this reader may see it, None if he may not."""
+        if change.kind in OF_REVIEWS:
+            return await self._review_delta(change)
         row, concerned = None, {change.person}
         if change.conversation is not None:
             cdr = await self._feed.cdr(change.conversation)
@@ -294,6 +328,23 @@ class _Reader:
             "event": change.kind,
             "conversation": row,
             "people": self._feed.people(visible),
+        }
+
+    async def _review_delta(self, change: Change) -> dict[str, Any] | None:
+        if change.conversation is None or not self._access.decide(Subject.of(change.person), Action.SEE_REVIEW):
+            return None
+        cdr = await self._feed.cdr(change.conversation)
+        review = None if cdr is None else next((one for one in cdr.reviews if one.employee == change.person), None)
+        if cdr is None or review is None:
+            return None
+        return {
+            "type": "delta",
+            "seq": change.seq,
+            "at": present.instant(change.at),
+            "event": change.kind,
+            "conversation": None,
+            "people": [],
+            "review": present.review_row(review, cdr),
         }
 
     def _row(self, cdr: Cdr, state: str | None = None) -> Any:

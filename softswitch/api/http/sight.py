@@ -14,9 +14,10 @@ from softswitch.api.views import CallRow, TimelineLine
 from softswitch.directory.people import Directory, Person
 from softswitch.directory.permissions import Subject, shown
 from softswitch.records.cdr import Cdr
+from softswitch.records.reviews import KINDS
 from softswitch.records.search import parties
 
-__all__ = ["HIDDEN", "SUPERVISOR", "discreet", "discreet_lines", "kept_from", "subject_of", "talker"]
+__all__ = ["HIDDEN", "OF_REVIEWS", "SUPERVISOR", "discreet", "discreet_lines", "kept_from", "subject_of", "talker"]
 
 SUPERVISOR = "supervisor"
 """The role of a leg that stands beside a conversation unasked."""
@@ -33,6 +34,9 @@ HIDDEN = frozenset(
 )
 """Kinds of events that tell of supervision."""
 
+
+OF_REVIEWS = frozenset(kind.__name__ for kind in KINDS)
+"""Kinds of events that concern whoever asked for a review and his heads, and nobody else in the conversation."""
 
 PLAIN = frozenset({"TakenOver", "GivenBack"})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -121,6 +122,7 @@ class Office:
             "support": Group(key="support", name="Support", heads=("120",)),
         }
         self.live = Live()
+        self.reviewing = asyncio.Lock()
         self.commands = Switchboard()
         self.supervision: Any = Supervisors(self)
         self.recordings = folder / "recordings"

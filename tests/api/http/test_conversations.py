@@ -119,6 +119,7 @@ async def test_one_conversation_with_its_legs_recordings_and_what_may_be_done(he
             "finished": "2026-11-23T09:01:00.500Z",
             "duration": 55.0,
             "error": "",
+            "deleted": False,
         }
     ]
     assert view["may"] == ["read timeline", "download recording"]

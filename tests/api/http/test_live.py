@@ -30,6 +30,9 @@ from softswitch.events import (
     LegAnswered,
     LegDialog,
     LegOffered,
+    ReviewAsked,
+    ReviewClosed,
+    ReviewMarked,
 )
 from softswitch.ids import ConversationId, LegId
 from tests.api.http.office import Office, office
@@ -196,6 +199,39 @@ async def test_who_listens_is_not_told_to_those_who_are_listened_to(here: Office
         delta = await anna.next()
         assert delta["event"] == "DigitPressed"
         assert {one["party"] for one in delta["conversation"]["legs"]} == {"person:101", "person:102"}
+
+
+async def test_a_review_is_told_to_whoever_asked_to_his_heads_and_to_directors_alone(here: Office):
+    c1 = ConversationId("c1")
+    here.change("102", groups=("support",))  # whose head sees the conversation for Viktor's sake
+    here.happen([ReviewAsked(conversation=c1, at=at(200), employee="101", note="the price", via="api")])
+    concerned, others = ("101", "110", "100"), ("102", "111", "120")
+    for who in (*concerned, *others):
+        async with reading(here, who) as reader:
+            open_ones = [(one["employee"], one["note"]) for one in (await reader.next())["reviews"]]
+            assert open_ones == ([("101", "the price")] if who in concerned else []), who
+            here.happen([ReviewMarked(conversation=c1, at=at(210), employee="101", by="110", mark=4), digit()])
+            if who == "111":
+                continue  # Olga has no part in the conversation that the key was pressed in either
+            delta = await reader.next()
+            if who in concerned:
+                assert (delta["event"], delta["review"]["mark"]) == ("ReviewMarked", 4), who
+                assert (delta["conversation"], delta["people"]) == (None, [])
+            else:
+                assert delta["event"] == "DigitPressed", who
+
+
+async def test_a_review_that_is_closed_is_told_as_closed_and_is_in_no_snapshot(here: Office):
+    c1 = ConversationId("c1")
+    async with reading(here, "110") as reader:
+        assert (await reader.next())["reviews"] == []
+        here.happen([ReviewAsked(conversation=c1, at=at(200), employee="101", note="", via="api")])
+        here.happen([ReviewClosed(conversation=c1, at=at(201), employee="101", by="101")])
+        deltas = await reader.until(last(here))
+        assert [delta["event"] for delta in deltas] == ["ReviewAsked", "ReviewClosed"]
+        assert deltas[-1]["review"]["state"] == "closed"
+    async with reading(here, "110") as reader:
+        assert (await reader.next())["reviews"] == []
 
 
 async def test_who_listens_is_told_to_those_who_are_listened_to_where_their_group_says_so(here: Office):

@@ -28,6 +28,9 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/people/{extension}/supervision": {"mode": "listen"},
     "PATCH /api/v1/supervisions/{supervision}": {"mode": "barge"},
     "POST /api/v1/conversations/{conversation}/prompter": {"to": "person:111"},
+    "POST /api/v1/conversations/{conversation}/reviews": {"note": "the price"},
+    "POST /api/v1/conversations/{conversation}/reviews/{extension}/comments": {"text": "well done"},
+    "PUT /api/v1/conversations/{conversation}/reviews/{extension}/mark": {"mark": 4},
 }
 
 ALLOWED = {
@@ -42,11 +45,15 @@ ALLOWED = {
     Action.MASK: OWN,
     Action.INVITE_PROMPTER: OWN,
     Action.LISTEN: HEADED,
+    Action.ASK_REVIEW: frozenset({"employee"}),
+    Action.SEE_REVIEW: OWN,
+    Action.REVIEW: HEADED,
+    Action.CLOSE_REVIEW: OWN,
     Action.SEE_STATUS: ANYWHERE,
 }
 """By the permission that an operation declares: which roles it lets through."""
 
-FILTERED = {"GET /api/v1/conversations"}
+FILTERED = {"GET /api/v1/conversations", "GET /api/v1/reviews"}
 """What gives everybody an answer, of what he may see."""
 
 ELSEWHERE = {
