@@ -3,29 +3,75 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal
 
 from softswitch.calls.call import Call
+from softswitch.calls.control import Control
+from softswitch.clock import Clock
 from softswitch.errors import NotPossible
 from softswitch.ids import ConversationId
+from softswitch.log import Log
 from softswitch.media import sounds
 from softswitch.media.engine import File, Tone
+from softswitch.sip.events import PutOnWire
 
 __all__ = ["Action", "ActionCall", "Stage"]
 
-T = TypeVar("T")
 
+class Stage:
+    """Where coroutines attend to callers: what they ask is carried out while it is ``open``.
 
-class Stage(Protocol):
-    """What the switch lends to its actions."""
+    ``spawn`` runs a coroutine until it ends or the switch stops.
+    """
 
-    def act(self, action: Callable[[], object]) -> None: ...
-    def dial(self, call: Call, number: str) -> None: ...
-    def release(self, call: Call) -> None: ...
-    def dismiss(self, call: Call) -> None: ...
-    def start_action(self, action: Action, call: ActionCall) -> None: ...
+    def __init__(
+        self,
+        control: Control,
+        carry_out: Callable[[Iterable[PutOnWire]], None],
+        clock: Clock,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        log: Log,
+    ) -> None:
+        self.open = False
+        self._control, self._carry_out, self._clock, self._spawn, self._log = control, carry_out, clock, spawn, log
+
+    def act(self, action: Callable[[], object]) -> None:
+        """Raises NotPossible when the switch has stopped."""
+        if not self.open:
+            raise NotPossible("the switch has stopped")
+        self._carry_out(self._control.act(action, self._clock.now()))
+
+    def dial(self, call: Call, number: str) -> None:
+        now = self._clock.now()
+        self.act(lambda: call.dial(number, now))
+
+    def release(self, call: Call) -> None:
+        now = self._clock.now()
+        self.act(lambda: call.hang_up(now))
+
+    def dismiss(self, call: Call) -> None:
+        now = self._clock.now()
+        self.act(lambda: call.dismiss(now))
+
+    def start(self, action: Action, call: ActionCall) -> None:
+        self._spawn(self._run(action, call))
+
+    async def _run(self, action: Action, call: ActionCall) -> None:
+        try:
+            await action(call)
+        except NotPossible as error:
+            # The caller left in the midst: nothing more to do for him. Else it was a sound that cannot be played, say.
+            if not call.ended.is_set():
+                self._log.error("action failed", conversation=call.conversation, error=str(error))
+        except Exception as error:
+            # The host's mistake ends this call, not the switch.
+            self._log.error("action failed", conversation=call.conversation, error=repr(error))
+        if not call.sent_on and not call.ended.is_set():
+            with contextlib.suppress(NotPossible):
+                call.dismiss()
 
 
 class ActionCall:
@@ -110,7 +156,7 @@ class ActionCall:
 
     def arrived(self, call: Call) -> None:
         self._call = call
-        self._stage.start_action(self._action, self)
+        self._stage.start(self._action, self)
 
     def digit_pressed(self, digit: str) -> None:
         self._digits.put_nowait(digit)

@@ -19,37 +19,35 @@ from typing import TYPE_CHECKING, Any, Self
 from softswitch import __version__
 from softswitch import events as facts
 from softswitch.bus import Bus, Subscription
-from softswitch.calls.call import Call
 from softswitch.calls.control import Control
-from softswitch.calls.office import Office
 from softswitch.clock import SystemClock
 from softswitch.config import ConfigError, Settings, diff, load
 from softswitch.config.load import Loaded
 from softswitch.config.settings import Language
-from softswitch.errors import NoSuch, NotPossible
+from softswitch.errors import NotPossible
 from softswitch.events import Event
 from softswitch.ids import ConversationId, Ids, NodeId
 from softswitch.log import Log, make_logger
-from softswitch.media import archive
-from softswitch.media.engine import File, MediaEvent
+from softswitch.media.engine import MediaEvent
 from softswitch.media.ports import PortPool
 from softswitch.media.socket_engine import SocketEngine
-from softswitch.media.tones import tones_of
 from softswitch.media.writer import Writer
 from softswitch.records.journal import Journal
 from softswitch.records.live import Live
 from softswitch.records.query import Records
 from softswitch.records.recovery import closing_events
 from softswitch.sip.endpoint import Endpoint
-from softswitch.sip.events import Destination, PutOnWire, Transport
-from softswitch.sip.settings import SipSettings, TrunkPeer
+from softswitch.sip.events import PutOnWire, Transport
 from softswitch.sip.trace import Trace
 from softswitch.sip.transport.shell import Listen, SipShell
 from softswitch.store.database import Database
 from softswitch.store.spool import Alarm
-from softswitch.switch.action import Action, ActionCall
+from softswitch.switch.action import Action, ActionCall, Stage
 from softswitch.switch.addresses import Addresses
+from softswitch.switch.alarms import Alarms
 from softswitch.switch.authority import Directory
+from softswitch.switch.clearing import Clearing
+from softswitch.switch.extracts import office_of, sip_settings_of
 from softswitch.switch.ground import (
     check_folders,
     check_ports,
@@ -57,7 +55,6 @@ from softswitch.switch.ground import (
     default_threads,
     preload,
     scarcity,
-    speakable,
     taken,
 )
 from softswitch.switch.inheritance import bans_of, bindings_of, dialogs_of, disconnected, mend_recordings
@@ -69,9 +66,6 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Switch"]
-
-CLEAR = 3600.0
-"""Seconds between two looks for recordings that were kept long enough."""
 
 RESOLVE = 60.0
 """Seconds between look-ups of providers that are configured by name."""
@@ -110,15 +104,13 @@ class Switch:
         self.clock = SystemClock()
         self.live = Live()
         self.reviewing = asyncio.Lock()
-        self.alarms: dict[str, str] = {}
         self._metrics = Metrics(self)
         self._ids = ids or Ids()
         self._log = log or make_logger()
+        self.alarms = Alarms(self._log)
         self._stop_wanted = asyncio.Event()
-        self._clearing = asyncio.Lock()
         self._stopping_orderly = False
-        self._unrecorded = ""
-        self._running = self._acting = False
+        self._running = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._actions: dict[str, Action] = {}
         self.web_address: tuple[str, int] | None = None
@@ -128,7 +120,7 @@ class Switch:
     async def start(self) -> None:
         """Start everything. Raises NotPossible, with nothing left running, when a port or a folder cannot be had."""
         settings = self.settings
-        self.live, self.alarms = Live(), {}
+        self.live, self.alarms = Live(), Alarms(self._log)
         self._stopping_orderly = False
         self._stop_wanted.clear()
         await asyncio.to_thread(check_folders, settings)
@@ -147,11 +139,11 @@ class Switch:
             await self._start_web(undo)
             undo.push_async_callback(self._end_tasks)
             self._spawn(self._keep_resolved())
-            self._spawn(self._clear_archive())
+            self._spawn(self.clearing.go_on())
             self._spawn(self._load_music())
             self._spawn(self._watch_load())
             self._undo = undo.pop_all()
-        self._running = self._acting = True
+        self._running = self._stage.open = True
         for number, action in self._actions.items():
             self.action(number)(action)
         self._publish(facts.SwitchStarted(version=__version__))
@@ -240,7 +232,7 @@ class Switch:
         def register(action: Action) -> Action:
             self._actions[number] = action
             if self._running:
-                self.control.attend(number, lambda: ActionCall(self, action))
+                self.control.attend(number, lambda: ActionCall(self._stage, action))
             return action
 
         return register
@@ -271,8 +263,8 @@ class Switch:
         self.warnings = [str(w) for w in loaded.warnings]
         self._directory.use(settings)
         self._addresses.use(settings.sip.public, settings.sip.local_nets)
-        self.endpoint.use(self._sip_settings())
-        self.control.office = self._office()
+        self.endpoint.use(sip_settings_of(self.settings, self._addresses.advertised))
+        self.control.office = office_of(self.settings, self._music)
         for person, old in before.items():
             new = settings.directory.people.get(person)
             if new is None or new.ha1 != old.ha1:
@@ -292,46 +284,10 @@ class Switch:
             self._log.warning("logins of people who left are kept until the next start")
         await self._load_music()
 
-    # Stage: what actions need ----------------------------------------------------------------------------------------
-
-    def act(self, action: Callable[[], object]) -> None:
-        if not self._acting:
-            raise NotPossible("the switch has stopped")
-        self.shell.carry_out(self.control.act(action, self.clock.now()))
-
-    def dial(self, call: Call, number: str) -> None:
-        now = self.clock.now()
-        self.act(lambda: call.dial(number, now))
-
-    def release(self, call: Call) -> None:
-        now = self.clock.now()
-        self.act(lambda: call.hang_up(now))
-
-    def dismiss(self, call: Call) -> None:
-        now = self.clock.now()
-        self.act(lambda: call.dismiss(now))
-
-    def start_action(self, action: Action, call: ActionCall) -> None:
-        self._spawn(self._run_action(action, call))
-
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _run_action(self, action: Action, call: ActionCall) -> None:
-        try:
-            await action(call)
-        except NotPossible as error:
-            # The caller left in the midst: nothing more to do for him. Else it was a sound that cannot be played, say.
-            if not call.ended.is_set():
-                self._log.error("action failed", conversation=call.conversation, error=str(error))
-        except Exception as error:
-            # The host's mistake ends this call, not the switch.
-            self._log.error("action failed", conversation=call.conversation, error=repr(error))
-        if not call.sent_on and not call.ended.is_set():
-            with contextlib.suppress(NotPossible):
-                call.dismiss()
 
     @property
     def log(self) -> Log:
@@ -358,14 +314,15 @@ class Switch:
         self.records = Records.open(switch.data, url)
         undo.push_async_callback(self.records.close)
         self.bus = Bus(self.journal.append)
+        self.clearing = Clearing(lambda: self.settings, self.records, self._publish, self.alarms, self.clock, self._log)
         self.bus.listen(self.live.apply)
         self.bus.listen(self._metrics.apply)
-        self.bus.listen(self._watch_recordings)
+        self.bus.listen(self.alarms.apply)
         undo.callback(self._say_goodbye)
 
     def _say_goodbye(self) -> None:
         """The last event of an orderly stop, when nobody is left who could publish another."""
-        self._acting = False
+        self._stage.open = False
         if self._stopping_orderly:
             self.bus.publish(facts.SwitchStopped())
         self.bus.close()
@@ -388,10 +345,10 @@ class Switch:
         shuffled = self.settings.switch.music_play == "shuffle"
         for path in (self._music, self.settings.switch.music):
             problem = None if path is None else await asyncio.to_thread(preload, path, shuffled=shuffled)
-            self._alarm("music", problem)
+            self.alarms.tell("music", problem)
         for key, group in self.settings.directory.groups.items():
             if group.announcement is not None:
-                self._alarm(
+                self.alarms.tell(
                     f"announcement of {key}", await asyncio.to_thread(preload, group.announcement, shuffled=False)
                 )
 
@@ -400,9 +357,9 @@ class Switch:
         self._directory = Directory(settings)
         self.trace = Trace()
         self._addresses = Addresses(settings.sip.public, settings.sip.local_nets, self._local_address)
-        self.endpoint = Endpoint(self._sip_settings(), self._ids, self._directory)
+        self.endpoint = Endpoint(sip_settings_of(self.settings, self._addresses.advertised), self._ids, self._directory)
         self.control = Control(
-            office=self._office(),
+            office=office_of(self.settings, self._music),
             endpoint=self.endpoint,
             engine=self.engine,
             publish=self._publish,
@@ -419,27 +376,7 @@ class Switch:
             trace=self.trace,
             on_waited=self._note_wait,
         )
-
-    def _sip_settings(self) -> SipSettings:
-        settings = self.settings
-        public = (settings.sip.public,) if settings.sip.public else ()
-        return SipSettings(
-            domain=settings.switch.domain,
-            server=f"Softswitch/{__version__}",
-            hosts=frozenset((*(item.host for item in settings.sip.listen), *public)),
-            advertised=self._addresses.advertised,
-            algorithms=settings.sip.digest,
-            min_expires=round(settings.sip.expires_min),
-            max_expires=round(settings.sip.expires),
-            default_expires=round(settings.sip.expires),
-            max_contacts=settings.sip.contacts,
-            session_expires=round(settings.sip.session_expires),
-            keepalive_interval=settings.sip.keep_alive,
-            trunks=tuple(
-                TrunkPeer(name=one.name, to=Destination(one.transport, one.host, one.port), keep_alive=one.keep_alive)
-                for one in settings.plan.trunks.values()
-            ),
-        )
+        self._stage = Stage(self.control, self.shell.carry_out, self.clock, self._spawn, self._log)
 
     async def _start_sip(self, undo: contextlib.AsyncExitStack) -> None:
         listen = self.settings.sip.listen
@@ -451,24 +388,6 @@ class Switch:
 
     def _local_address(self, transport: Transport, remote: str) -> tuple[str, int]:
         return self.shell.local_address(transport, remote)
-
-    def _office(self) -> Office:
-        settings = self.settings
-        return Office(
-            domain=settings.switch.domain,
-            directory=settings.directory,
-            plan=settings.plan,
-            codecs=speakable(settings.rtp.codecs),
-            recordings=settings.recording.folder,
-            whisper_track=settings.recording.whisper_track,
-            record_all=settings.recording.what == "all",
-            media_timeout=settings.rtp.timeout,
-            music=File(settings.switch.music or self._music, loop=True, play=settings.switch.music_play),
-            tones=tones_of(settings.switch.country),
-            language=settings.switch.language,
-            codes=settings.codes,
-            keys=settings.keys,
-        )
 
     async def _prepare_login(self, undo: contextlib.AsyncExitStack) -> None:
         await _loaded("softswitch.directory.login")
@@ -557,69 +476,8 @@ class Switch:
             # A fault of ours in one call must not cost the others their events.
             self._log.exception("a media event was not survived", kind=type(event).__name__)
 
-    def _watch_recordings(self, event: Event) -> None:
-        match event:
-            case facts.RecordingFailed(path=path, error=error):
-                self._unrecorded = path
-                self._alarm("recording", f"a recording failed: {path}: {error}")
-            case facts.RecordingFinished(path=path) if path != self._unrecorded:
-                self._alarm("recording", None)
-
     def _on_alarm(self, alarm: Alarm) -> None:
-        self._alarm(alarm.subject, alarm.text if alarm.raised else None)
-
-    def _alarm(self, subject: str, text: str | None) -> None:
-        """Raise an alarm, or with None let it be over."""
-        if text is None:
-            if self.alarms.pop(subject, None) is not None:
-                self._log.info("alarm over", subject=subject)
-        elif self.alarms.get(subject) != text:
-            self.alarms[subject] = text
-            self._log.error("alarm", subject=subject, text=text)
-
-    async def _clear_archive(self) -> None:
-        """Delete the recordings that were kept long enough, now and then."""
-        while True:
-            try:
-                await self.delete_expired()
-            except Exception:
-                self._log.exception("old recordings were not deleted")
-            await asyncio.sleep(CLEAR)
-
-    async def delete_expired(self) -> int:
-        """Delete what ``recording.keep`` has kept long enough; return how many. A file that cannot go is an alarm."""
-        async with self._clearing:
-            return await self._delete_expired()
-
-    async def _delete_expired(self) -> int:
-        folder, keep, now = self.settings.recording.folder, self.settings.recording.keep, self.clock.utc()
-        old = await asyncio.to_thread(lambda: list(archive.expired(folder, keep, now)))
-        failed, deleted = "", 0
-        for one in old:
-            try:
-                await asyncio.to_thread(archive.delete, folder, one)
-            except OSError as error:
-                failed = f"an old recording was not deleted: {one.path}: {error.strerror or error}"
-                continue
-            deleted += 1
-            self._publish(
-                facts.RecordingDeleted(
-                    conversation=await self._known(one.conversation),
-                    path=one.path,
-                    kept=round((now - one.ended_at).total_seconds(), 3),
-                )
-            )
-        self._alarm("archive", failed or None)
-        if deleted:
-            self._log.info("recordings deleted", count=deleted, kept=keep)
-        return deleted
-
-    async def _known(self, conversation: str) -> ConversationId | None:
-        """Return the conversation if there are records of it: a file may outlive them."""
-        with contextlib.suppress(NoSuch):
-            if await self.records.find(conversation) == conversation:
-                return ConversationId(conversation)
-        return None
+        self.alarms.tell(alarm.subject, alarm.text if alarm.raised else None)
 
     async def _keep_resolved(self) -> None:
         while True:
@@ -636,7 +494,7 @@ class Switch:
             await asyncio.sleep(CALM if "overload" in self.alarms else 1.0)
             refused = overload.refused > seen
             seen = overload.refused
-            self._alarm("overload", OVERLOADED if refused else None)
+            self.alarms.tell("overload", OVERLOADED if refused else None)
 
     async def _end_tasks(self) -> None:
         self._stopping_orderly = not self._running

@@ -22,7 +22,7 @@ async def test_old_recordings_are_deleted_and_told_of(tmp_path: Path) -> None:
     await switch.start()
     try:
         events = switch.events()
-        await switch.delete_expired()
+        await switch.clearing.delete_expired()
         assert not folder.exists()
         assert (tmp_path / "var" / "recordings" / "note.wav").exists()
         told = [event async for event in switch.records.since(0) if isinstance(event, RecordingDeleted)]
