@@ -37,7 +37,7 @@ test: setup
 	@tests/run
 
 matrix: setup
-	@SOFTSWITCH_MATRIX=full $(BIN)/pytest --timeout 300 tests/stories/test_tone_matrix.py
+	@SOFTSWITCH_MATRIX=full $(BIN)/pytest --timeout 300 tests/stories/test_tone_matrix.py tests/stories/test_same_bytes.py
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -210,6 +210,8 @@ class DialogClient:
         self.dialog.refresh_target(response)
         if ours.request.method == "INVITE":
             ack = self.dialog.request("ACK", ours.request.cseq.number)
+            # A 2xx is sent again for 64*T1 at most, as long as its transaction is there (RFC 6026 section 7.2).
+            self._acks = {one: sent for one, sent in self._acks.items() if one in self.session.open_requests}
             self._acks[key] = [*self.stack.layer.send_stateless(ack, self.way)]
             out += self._acks[key]
         if self.over:

@@ -49,6 +49,7 @@ class Handset:
         self.direction = "sendrecv"
         self._remote_direction = "sendrecv"
         self._sdp_version = 0
+        self._described: tuple[str, ...] = ()
         self._rtp_seq = 100
         self._rtp_frames = 0
         self._digit: tuple[int, int, int] | None = None
@@ -90,7 +91,7 @@ class Handset:
 
     def _sdp(self, *, zero: bool = False, codecs: tuple[str, ...] | None = None) -> str:
         self._sdp_version += 1
-        names = codecs or self.codecs
+        names = self._described = codecs or self.codecs
         # An answer keeps the numbers of the offer; an offer has the phone's own.
         numbers, events = (PT, 101) if codecs is None else (self._numbers, self._events)
         formats = " ".join(str(numbers[c]) for c in names)
@@ -126,7 +127,8 @@ class Handset:
         if host and media and int(media.group(1)):
             self.remote_rtp = (host.group(1), int(media.group(1)))
             self._numbers = _numbers(text)
-            self.codec = next(name for name in _listed(text) if name in self.codecs)
+            # An answer is to what was described, whatever it would describe by now.
+            self.codec = next(name for name in _listed(text) if name in (*self.codecs, *self._described))
             self._events = self._numbers.get(f"telephone-event/{self.event_clock}", 101)
 
     def _start_media(self) -> None:

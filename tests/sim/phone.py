@@ -390,7 +390,7 @@ class Phone(Handset):
         if message.body:
             self._take_sdp(message.body)
             if self.late_offer and fresh:
-                body = self._sdp()
+                body = self._sdp(codecs=(self.codec,))
         if self.acks:
             ack = self._format(
                 "ACK", dialog.target, dialog.local, dialog.remote, dialog.call_id, message.cseq,

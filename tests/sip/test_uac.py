@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from softswitch.sip.auth import DigestClient
@@ -15,6 +17,7 @@ from softswitch.sip.events import (
     MakeOffer,
     OfferFailed,
     Progress,
+    PutOnWire,
     Reason,
     RefuseOffer,
     RemoteAnswer,
@@ -406,6 +409,26 @@ def test_408_and_481_inside_the_dialog_end_it(status: int) -> None:
     net.run(0.1)
     assert (alice.last(Ended).cause, alice.last(Ended).status) == (Cause.NO_RESPONSE, status)
     assert len(bob.requests("BYE")) == 1
+
+
+def test_the_ack_of_a_reinvite_is_sent_again_for_32_seconds_and_then_forgotten() -> None:
+    net, alice, bob, caller, _ = up()
+
+    def kept() -> int:
+        return sum(isinstance(one, PutOnWire) and one.data.startswith(b"ACK") for one in gc.get_objects())
+
+    before = kept()
+    for turn in range(6):
+        alice.command(caller, MakeOffer(description=sdp("192.0.2.1", 4002 + 2 * turn)))
+        net.run(0.1)
+        accepted = bob.reply(bob.requests("INVITE")[-1], 200, body=ANSWER_TEXT)
+        bob.say(accepted, alice)
+        net.run(20)
+        bob.say(accepted, alice)
+        net.run(0.1)
+        assert len(bob.requests("ACK")) == 2 * (turn + 1)
+        net.run(20)
+    assert kept() - before <= 1
 
 
 def test_an_unanswered_reinvite_ends_the_dialog() -> None:

@@ -100,6 +100,18 @@ class Office(Centre):
         for phone, codec in zip((self.customer, self.anna, self.olga), walk.codecs, strict=True):
             phone.codecs = (codec,)
         self.expert.codecs = self.olga.codecs
+        self.walk = walk
+
+    def begin(self, state: State) -> None:
+        """Let begin what goes on in the call meanwhile."""
+        match state:
+            case State.CUSTOMER_WAITS:
+                self.anna.hold("sendonly")
+            case State.EMPLOYEE_WAITS:
+                self.customer.hold("sendonly")
+            case State.ANNOUNCEMENT:
+                (call,) = self.control.calls
+                call.hearing.notify(call.sides, Tone((ANNOUNCED,), level=SENT - 3.01))
 
 
 class Walker:
@@ -133,7 +145,7 @@ class Walker:
             self._recorded()
         self._take_over()
         for ear in (*talkers, self.third):
-            self.faults += ear.misheard("opus" in self.walk.codecs)
+            self.faults += ear.misheard()
         return self.faults
 
     def change(self) -> list[str]:
@@ -154,22 +166,14 @@ class Walker:
         for ear, requests, packets in before:
             self._undisturbed(ear.phone, requests, packets)
         for ear in (self.customer, self.employee, self.third):
-            self.faults += ear.misheard("opus" in self.walk.codecs)
+            self.faults += ear.misheard()
         return self.faults
 
     # The story -------------------------------------------------------------------------------------------------------
 
     def _enter(self) -> None:
-        office = self.office
-        match self.walk.state:
-            case State.CUSTOMER_WAITS:
-                office.anna.hold("sendonly")
-            case State.EMPLOYEE_WAITS:
-                office.customer.hold("sendonly")
-            case State.ANNOUNCEMENT:
-                (call,) = office.control.calls
-                call.hearing.notify(call.sides, Tone((ANNOUNCED,), level=SENT - 3.01))
-        office.run(0.3)
+        self.office.begin(self.walk.state)
+        self.office.run(0.3)
 
     def _take_part(self, mode: Mode) -> None:
         office = self.office
@@ -286,5 +290,7 @@ class Walker:
     def _listen_to(self, wanted: dict[Ear, Tones], when: str) -> None:
         starts = {ear: ear.position for ear in wanted}
         self.office.run(WINDOW)
+        codecs = dict(zip((CUSTOMER, EMPLOYEE, SUPERVISOR), self.walk.codecs, strict=True))
         for ear, tones in wanted.items():
-            ear.windows.append(Window(ear.phone, starts[ear], ear.position, when, tones))
+            coded = "opus" in (ear.phone.codec, *(codecs.get(tone) for tone in tones))
+            ear.windows.append(Window(ear.phone, starts[ear], ear.position, when, tones, coded))
