@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 from softswitch.calls.digits import Keypad
 from softswitch.ids import LegId
-from softswitch.media import negotiation
+from softswitch.media import negotiation, peer
 from softswitch.media.engine import Address, Codec, MediaEngine, MediaSession, PortId, RoomId
 from softswitch.media.formats import Format
 from softswitch.media.negotiation import Refused
@@ -109,8 +109,8 @@ class Media:
 
         ``foreign``: a codec that only whom he calls may know will do.
         """
-        others = negotiation.foreign(offer) if foreign else ()
-        if not negotiation.common(offer, codecs) and not others:
+        others = peer.foreign(offer) if foreign else ()
+        if not peer.common(offer, codecs) and not others:
             return Refused("no common codec")
         prefer = negotiation.passing(others[0][0]) if others else None
         return negotiation.refusal(offer, self._local, codecs, prefer=prefer)
@@ -138,8 +138,8 @@ class Media:
         description, session = agreed
         self._ours = description if self._ours is None else following(self._ours, description)
         self._apply(session)
-        self.on_hold = negotiation.held(offer)
-        self._spoken = negotiation.common(offer, tuple(Codec))
+        self.on_hold = peer.held(offer)
+        self._spoken = peer.common(offer, tuple(Codec))
         return self._ours
 
     def accept(self, answer: SessionDescription) -> Refused | None:
@@ -150,9 +150,9 @@ class Media:
         if isinstance(session, Refused):
             return session
         self._apply(session)
-        self.on_hold = negotiation.held(answer)
+        self.on_hold = peer.held(answer)
         # Who chose a codec that we cannot hear had ours before it in the offer: he speaks none of them.
-        self._spoken = negotiation.common(answer, tuple(Codec))
+        self._spoken = peer.common(answer, tuple(Codec))
         return None
 
     def out_of_passage(self, codecs: Sequence[Codec]) -> SessionDescription | None:

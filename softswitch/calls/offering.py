@@ -8,7 +8,7 @@ from softswitch.calls.modes import Mode
 from softswitch.calls.office import Office
 from softswitch.dialplan.routes import Trunk
 from softswitch.directory.people import Person
-from softswitch.media import negotiation
+from softswitch.media import peer
 from softswitch.media.engine import Codec, MediaSession
 from softswitch.media.formats import Format
 from softswitch.sip.events import Binding, Destination, Incoming, Invite
@@ -50,8 +50,8 @@ def codecs(offer: SessionDescription | None, ours: Sequence[Codec]) -> Sequence[
     """
     if offer is None:
         return ours
-    spoken = negotiation.common(offer, ours)
-    if not spoken and negotiation.foreign(offer):
+    spoken = peer.common(offer, ours)
+    if not spoken and peer.foreign(offer):
         return ()
     return [*spoken, *(codec for codec in ours if codec not in spoken)]
 
@@ -61,7 +61,7 @@ def foreign(offer: SessionDescription | None, settled: MediaSession | None) -> t
 
     ``settled`` is what has been agreed with the caller already, by early media or by a program that answered.
     """
-    offered = negotiation.foreign(offer) if offer is not None else ()
+    offered = peer.foreign(offer) if offer is not None else ()
     return tuple((form, number) for form, number in offered if settled is None or form.identity == settled.format)
 
 

@@ -3,55 +3,32 @@
 Pure functions: descriptions in, descriptions and sessions out. This switch
 speaks one audio stream per leg over RTP/AVP (or AVPF, answered as offered) and
 answers with exactly one codec, so that the peer cannot change it mid-call
-without asking. Everything else in an offer is declined line by line. What
-formats mean is read in ``formats``; codecs that the core does not know are
-agreed upon only to be passed from one leg to another.
+without asking. Everything else in an offer is declined line by line. What a
+peer says is read in ``peer`` and ``formats``, what we say is written in
+``lines``. Codecs that the core does not know are agreed upon only to be passed
+from one leg to another.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import NamedTuple
 
-from softswitch.media import formats
+from softswitch.media import formats, lines, peer
 from softswitch.media.engine import Address, Codec, MediaSession
-from softswitch.media.formats import COMFORT_NOISE, DYNAMIC, NUMBERS, Format, Spoken, spoken
-from softswitch.sip.sdp import Attribute, Connection, Direction, Encoding, Media, Origin, SessionDescription, following
+from softswitch.media.formats import COMFORT_NOISE, NUMBERS, Format, Spoken, spoken
+from softswitch.sip.sdp import Direction, Media, SessionDescription, following
 
 __all__ = [
     "Refused",
     "accept",
     "answer",
-    "common",
-    "direction_of",
-    "foreign",
-    "held",
     "offer",
     "passing",
     "refusal",
-    "remote_host",
     "reoffer",
 ]
-
-TELEPHONE_EVENT = {8000: 101, 48_000: 110}
-"""Our dynamic payload types for RFC 4733, by clock; the numbers most phones use too."""
-
-DIGITS = "0-15"
-"""The events 0-9, *, #, A-D (RFC 4733 section 3.2)."""
-
-PTIME = 20
-"""Milliseconds per packet that we ask for."""
-
-PTIMES = range(10, 61, 10)
-"""What the core can send when the peer asks for it; everything else gets PTIME, as ptime is a wish (RFC 8866 6.4)."""
-
-FOREIGN = 8
-"""How many codecs of a peer's that we do not know may be offered to another; no telephone has more."""
-
-PROTOCOLS = frozenset({"RTP/AVP", "RTP/AVPF"})
 
 # Warning codes of RFC 3261 section 20.43, for the 488 that tells the peer why.
 _NETWORK_ADDRESS = 301
@@ -96,11 +73,11 @@ def offer(
     gave them: they come last, because whoever shares a codec with us can be mixed.
     ``events``: telephone-event may be agreed upon.
     """
-    numbered = _numbered([*formats.ours(codecs), *(form for form, _ in foreign)], dict(foreign), set())
-    digits = _digits(codecs, {}, {number for _, number in numbered}) if events else {}
-    noise = _quiet(numbered)
-    return _description(
-        local, session_id, version, [_audio(local[1], "RTP/AVP", numbered, digits, direction, noise=noise)]
+    numbered = lines.payload_types([*formats.ours(codecs), *(form for form, _ in foreign)], dict(foreign), set())
+    digits = lines.digit_types(codecs, {}, {number for _, number in numbered}) if events else {}
+    noise = lines.quiet(numbered)
+    return lines.description(
+        local, session_id, version, [lines.audio_line(local[1], "RTP/AVP", numbered, digits, direction, noise=noise)]
     )
 
 
@@ -129,11 +106,11 @@ def reoffer(
     wanted = formats.ours(codecs) if kept is None else [kept, *formats.ours(codecs)]
     numbers = {form: used.formats[same] for form in wanted if (same := _same(form, used)) is not None}
     # A number means one thing for the whole dialog, also when it is not offered any more.
-    numbered = _numbered(wanted, numbers, {*used.digits.values(), *used.formats.values()})
+    numbered = lines.payload_types(wanted, numbers, {*used.digits.values(), *used.formats.values()})
     taken = {*used.formats.values(), *(number for _, number in numbered)}
-    digits = _digits(codecs, used.digits, taken) if events else {}
-    noise = _quiet(numbered) and COMFORT_NOISE not in used.formats.values()
-    again = _audio(local[1], before.protocol, numbered, digits, direction, noise=noise)
+    digits = lines.digit_types(codecs, used.digits, taken) if events else {}
+    noise = lines.quiet(numbered) and COMFORT_NOISE not in used.formats.values()
+    again = lines.audio_line(local[1], before.protocol, numbered, digits, direction, noise=noise)
     media = (*ours.media[:index], again, *ours.media[index + 1 :])
     return following(ours, replace(fresh, media=media))
 
@@ -161,21 +138,21 @@ def answer(
     found = _acceptable(offered, local, codecs, prefer)
     if isinstance(found, Refused):
         return found
-    lines = list(map(_declined, offered.media))
+    answered = list(map(lines.declined, offered.media))
     if found is None:
         codec = codecs[0] if codecs else Codec.PCMU
         session = MediaSession(remote=None, codec=codec, payload_type=NUMBERS[codec], sends=False, receives=False)
-        return _description(local, session_id, version, lines), session
+        return lines.description(local, session_id, version, answered), session
     index, agreed = found
     media = offered.media[index]
     if not events:
         agreed = agreed._replace(digits=None)
-    ours = _offered_direction(offered, media).mirrored.limited_to(direction)
+    ours = peer.direction_on(offered, media).mirrored.limited_to(direction)
     digits = {} if agreed.digits is None else dict([agreed.digits])
     written = [(_answered(agreed.format, prefer), agreed.payload_type)]
-    lines[index] = _audio(local[1], media.protocol, written, digits, ours, noise=agreed.noise)
+    answered[index] = lines.audio_line(local[1], media.protocol, written, digits, ours, noise=agreed.noise)
     session = _session(offered, media, agreed, ours, dtmf_receive=None if agreed.digits is None else agreed.digits[1])
-    return _description(local, session_id, version, lines), session
+    return lines.description(local, session_id, version, answered), session
 
 
 def refusal(
@@ -219,44 +196,12 @@ def accept(ours: SessionDescription, answered: SessionDescription) -> MediaSessi
             return agreed
         if not said.digits:
             agreed = agreed._replace(digits=None)  # he answers with what was not offered
-        direction = ours.direction_of(mine).limited_to(_offered_direction(answered, theirs).mirrored)
+        direction = ours.direction_of(mine).limited_to(peer.direction_on(answered, theirs).mirrored)
         receives = None if agreed.digits is None else said.digits.get(agreed.digits[0])
         session = _session(answered, theirs, agreed, direction, dtmf_receive=receives)
         # RFC 3264 section 6.1: he sends by the numbers of our offer, we by those of his answer.
         return replace(session, payload_receive=_our_number(said, agreed), noise=session.noise and said.noise)
     return Refused("the offer had no audio stream", warning=_MEDIA_TYPE)
-
-
-def direction_of(description: SessionDescription) -> Direction:
-    """Return what the writer does with audio; INACTIVE where its stream is disabled.
-
-    ``c=0.0.0.0`` is the hold of RFC 2543 (RFC 3264 section 8.4): it wants to
-    hear nothing, whatever its direction says.
-    """
-    for media in description.media:
-        if media.kind == "audio" and media.port:
-            return _offered_direction(description, media)
-    return Direction.INACTIVE
-
-
-def held(description: SessionDescription) -> bool:
-    """Whether the writer of the description does not want to hear us: it put the call on hold."""
-    return not direction_of(description).receives
-
-
-def common(description: SessionDescription, codecs: Sequence[Codec]) -> tuple[Codec, ...]:
-    """Return which of the codecs the writer's audio speaks, in its order; empty where there is no plain RTP audio."""
-    media = _plain(description)
-    return () if media is None else tuple(codec for codec in spoken(media).codecs if codec in codecs)
-
-
-def foreign(description: SessionDescription) -> tuple[tuple[Format, int], ...]:
-    """Return the writer's codecs that could only be passed through, with his payload types, in his order."""
-    media = _plain(description)
-    if media is None:
-        return ()
-    found = [(form, number) for form, number in spoken(media).formats.items() if form.codec is Codec.PASSTHROUGH]
-    return tuple(found[:FOREIGN])
 
 
 def passing(form: Format) -> MediaSession:
@@ -266,26 +211,7 @@ def passing(form: Format) -> MediaSession:
     )
 
 
-def _plain(description: SessionDescription) -> Media | None:
-    """Return the line of plain RTP audio, if there is one."""
-    for media in description.media:
-        if media.kind == "audio" and media.port and media.protocol.upper() in PROTOCOLS:
-            return media
-    return None
-
-
-def remote_host(description: SessionDescription) -> str | None:
-    """Return the numeric address where the writer wants its audio, to choose our own address for the port.
-
-    None where it names no such address: no audio line, hold by 0.0.0.0, a host name.
-    """
-    for media in description.media:
-        if media.kind == "audio" and media.port:
-            return _host(description.connection_of(media))
-    return None
-
-
-# Reading ------------------------------------------------------------------------------------------------------------
+# What both mean -----------------------------------------------------------------------------------------------------
 
 
 def _same(form: Format, used: Spoken) -> Format | None:
@@ -344,19 +270,19 @@ def _agreed(
         return Refused(f"no {media.kind[:20]} here, audio only", warning=_MEDIA_TYPE)
     if not media.port:
         return Refused("the audio stream is disabled", warning=_MEDIA_TYPE)
-    if media.protocol.upper() not in PROTOCOLS:
+    if media.protocol.upper() not in peer.PROTOCOLS:
         return Refused(f"transport {media.protocol[:30]} is not RTP/AVP", warning=_TRANSPORT)
     chosen = _chosen(heard, codecs, prefer, meant or {})
     if chosen is None:
         known = f", {' '.join(codecs)} is known here" if codecs else ""
         return Refused(f"no common codec{known}", warning=_MEDIA_FORMAT)
-    unreachable = _unreachable(description.connection_of(media), local)
+    unreachable = peer.unreachable(description.connection_of(media), local)
     if unreachable is not None:
         return Refused(unreachable, warning=_NETWORK_ADDRESS)
     number = heard.formats[chosen]
     identity = (meant or {}).get(chosen, chosen)
     agreed = identity if identity is chosen else identity._replace(parameters=chosen.parameters)
-    noise = heard.noise and _quiet([(agreed, number)])
+    noise = heard.noise and lines.quiet([(agreed, number)])
     return _Agreed(agreed, number, heard.digits_for(agreed.encoding.clock), identity.identity, noise)
 
 
@@ -374,23 +300,6 @@ def _chosen(
     return next(iter(meant), None)
 
 
-def _unreachable(connection: Connection | None, local: Address) -> str | None:
-    """Say why the local address cannot send to this connection, or None if it can."""
-    if connection is None:
-        return "no connection address"
-    if "/" in connection.address:
-        return "multicast is not possible"
-    address = _numeric(connection)
-    if address is None:
-        # Hold, or a host name: it is not resolved, the peer's packets will tell where it is.
-        return None
-    if address.is_multicast:
-        return "multicast is not possible"
-    if (address.version == 6) != (":" in local[0]):
-        return f"IPv{address.version} address, {local[0]} cannot reach it"
-    return None
-
-
 def _weightiest(refusals: list[Refused]) -> Refused:
     """Of all lines' refusals, the one nearest to success: wrong address, then codec, then transport."""
     order = (_NETWORK_ADDRESS, _MEDIA_FORMAT, _TRANSPORT, _MEDIA_TYPE)
@@ -398,38 +307,10 @@ def _weightiest(refusals: list[Refused]) -> Refused:
     return nearest[0] if nearest else Refused("no audio stream is offered", warning=_MEDIA_TYPE)
 
 
-def _offered_direction(description: SessionDescription, media: Media) -> Direction:
-    direction = description.direction_of(media)
-    connection = description.connection_of(media)
-    if connection is not None and connection.on_hold:
-        return direction.limited_to(Direction.SENDONLY)
-    return direction
-
-
-def _numeric(connection: Connection | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the address to send to; None on hold and for a host name."""
-    if connection is None or connection.on_hold:
-        return None
-    return _read_address(connection.address)
-
-
-@lru_cache(maxsize=4096)
-def _read_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None
-
-
-def _host(connection: Connection | None) -> str | None:
-    address = _numeric(connection)
-    return None if address is None else str(address)
-
-
 def _session(
     description: SessionDescription, media: Media, agreed: _Agreed, ours: Direction, *, dtmf_receive: int | None
 ) -> MediaSession:
-    host = _host(description.connection_of(media))
+    host = peer.host_of(description.connection_of(media))
     remote = (host, media.port) if host is not None else None
     return MediaSession(
         remote=remote,
@@ -439,121 +320,15 @@ def _session(
         dtmf_receive=dtmf_receive,
         dtmf_clock=8000 if agreed.digits is None else agreed.digits[0],
         # Packets of a foreign codec pass as they are, whatever lasts how long.
-        ptime=PTIME if agreed.format.codec is Codec.PASSTHROUGH else _ptime(media),
+        ptime=peer.PTIME if agreed.format.codec is Codec.PASSTHROUGH else peer.ptime_of(media),
         format=agreed.identity,
         parameters=agreed.format.parameters,
         clock=agreed.format.encoding.clock,
         sends=ours.sends,
         receives=ours.receives,
         noise=agreed.noise,
-        rtcp_remote=_rtcp(media, remote),
+        rtcp_remote=peer.rtcp_of(media, remote),
     )
-
-
-def _ptime(media: Media) -> int:
-    asked, longest = media.ptime, media.maxptime
-    wanted = PTIME if asked is None or asked not in PTIMES else asked
-    return wanted if longest is None or wanted <= longest else max(PTIMES[0], min(PTIME, longest // 10 * 10))
-
-
-def _rtcp(media: Media, remote: Address | None) -> Address | None:
-    """Where the peer wants RTCP: ``a=rtcp`` (RFC 3605), else the next port (RFC 3550 section 11)."""
-    if remote is None:
-        return None
-    said = media.rtcp
-    port = said[0] if said is not None else remote[1] + 1
-    host = _host(said[1]) if said is not None else None
-    return (host or remote[0], port) if 0 < port <= 65_535 else None
-
-
-def _numbered(wanted: Sequence[Format], numbers: Mapping[Format, int], taken: set[int]) -> list[tuple[Format, int]]:
-    """Give every format the payload type that it has already, or else its usual one if that is still free."""
-    taken = {*taken, *numbers.values()}
-    numbered = []
-    for form in wanted:
-        number = numbers[form] if form in numbers else _unused(NUMBERS.get(form.codec, DYNAMIC[0]), taken)
-        taken.add(number)
-        numbered.append((form, number))
-    return numbered
-
-
-def _digits(codecs: Sequence[Codec], used: Mapping[int, int], taken: Container[int]) -> dict[int, int]:
-    """Number telephone-event at 8000 Hz, and at the clock of Opus where Opus is offered (RFC 4733 section 2.1)."""
-    digits: dict[int, int] = {}
-    for clock in (8000, 48_000) if Codec.OPUS in codecs else (8000,):
-        others = {*used.values(), *digits.values()}
-        free = [number for number in (TELEPHONE_EVENT[clock], *DYNAMIC) if number not in others and number not in taken]
-        digits[clock] = used[clock] if clock in used else free[0]
-    return digits
-
-
-def _quiet(numbered: Sequence[tuple[Format, int]]) -> bool:
-    """Whether comfort noise goes with these: with 8 kHz codecs of ours, others have means of their own."""
-    return all(number != COMFORT_NOISE for _, number in numbered) and any(
-        form.codec is not Codec.PASSTHROUGH and form.encoding.clock == 8000 for form, _ in numbered
-    )
-
-
-def _unused(wanted: int, taken: Container[int]) -> int:
-    """Return the wanted payload type, or the first free dynamic one (RFC 3551 section 6: 96 to 127)."""
-    free: Iterator[int] = (number for number in (wanted, *DYNAMIC) if number not in taken)
-    return next(free)
-
-
-# Writing ------------------------------------------------------------------------------------------------------------
-
-
-def _description(local: Address, session_id: int, version: int, media: Iterable[Media]) -> SessionDescription:
-    connection = Connection.to(local[0])
-    origin = Origin(session_id=str(session_id), version=str(version), connection=connection)
-    return SessionDescription(origin=origin, connection=connection, media=tuple(media))
-
-
-def _audio(
-    port: int,
-    protocol: str,
-    numbered: Sequence[tuple[Format, int]],
-    digits: Mapping[int, int],
-    direction: Direction,
-    *,
-    noise: bool,
-) -> Media:
-    numbers, attributes = _lines(tuple(numbered), tuple(digits.items()), direction, noise)
-    return Media(kind="audio", port=port, protocol=protocol, formats=numbers, attributes=attributes)
-
-
-@lru_cache(128)
-def _lines(
-    numbered: tuple[tuple[Format, int], ...], digits: tuple[tuple[int, int], ...], direction: Direction, noise: bool
-) -> tuple[tuple[str, ...], tuple[Attribute, ...]]:
-    """Return the payload types of a media line, and what is written below it."""
-    attributes, numbers = [], []
-    for form, number in numbered:
-        numbers.append(str(number))
-        attributes.append(_rtpmap(number, form.encoding))
-        if form.parameters:
-            attributes.append(Attribute("fmtp", f"{number} {form.parameters}"))
-    if noise:
-        numbers.append(str(COMFORT_NOISE))
-        attributes.append(_rtpmap(COMFORT_NOISE, Encoding("CN", 8000)))
-    for clock, number in digits:
-        numbers.append(str(number))
-        attributes.append(_rtpmap(number, Encoding("telephone-event", clock)))
-        attributes.append(Attribute("fmtp", f"{number} {DIGITS}"))
-    if any(form.codec is not Codec.PASSTHROUGH for form, _ in numbered):
-        attributes.append(Attribute("ptime", str(PTIME)))
-    attributes.append(Attribute(direction))
-    return tuple(numbers), tuple(attributes)
-
-
-def _rtpmap(number: int, encoding: Encoding) -> Attribute:
-    channels = f"/{encoding.channels}" if encoding.channels > 1 else ""
-    return Attribute("rtpmap", f"{number} {encoding.name}/{encoding.clock}{channels}")
-
-
-def _declined(media: Media) -> Media:
-    """RFC 3264 section 6: port zero, and at least one format, which means nothing."""
-    return Media(kind=media.kind, port=0, protocol=media.protocol, formats=media.formats[:1] or ("0",))
 
 
 def _local(description: SessionDescription, media: Media) -> Address:

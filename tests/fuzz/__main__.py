@@ -12,7 +12,7 @@ import sys
 def main() -> None:
     import atheris
 
-    with atheris.instrument_imports(include=["softswitch.rtp", "softswitch.sip", "softswitch.media.negotiation"]):
+    with atheris.instrument_imports(include=["softswitch.rtp", "softswitch.sip", "softswitch.media"]):
         from tests.fuzz.targets import TARGETS
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in TARGETS:

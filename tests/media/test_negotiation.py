@@ -11,18 +11,8 @@ from hypothesis import strategies as st
 
 from softswitch.media.engine import Codec, MediaSession
 from softswitch.media.formats import OpusSettings
-from softswitch.media.negotiation import (
-    Refused,
-    accept,
-    answer,
-    common,
-    direction_of,
-    foreign,
-    held,
-    offer,
-    remote_host,
-    reoffer,
-)
+from softswitch.media.negotiation import Refused, accept, answer, offer, reoffer
+from softswitch.media.peer import common, direction_of, foreign, held
 from softswitch.sip.sdp import Direction, SdpError, SessionDescription, parse
 
 PCMA, PCMU = Codec.PCMA, Codec.PCMU
@@ -450,23 +440,6 @@ class TestLookingAhead:
     @pytest.mark.parametrize("line", ["m=audio 4000 RTP/SAVP 8", "m=audio 0 RTP/AVP 8", "m=video 4000 RTP/AVP 8"])
     def test_nothing_is_common_without_plain_audio(self, line: str) -> None:
         assert common(sdp(line), BOTH) == ()
-
-
-class TestChoosingOurAddress:
-    @pytest.mark.parametrize(
-        ("host", "expected"),
-        [
-            ("192.0.2.7", "192.0.2.7"),
-            ("2001:db8:0::7", "2001:db8::7"),
-            ("0.0.0.0", None),
-            ("phone.example", None),
-        ],
-    )
-    def test_the_peers_numeric_address_is_named(self, host: str, expected: str | None) -> None:
-        assert remote_host(sdp("m=audio 4000 RTP/AVP 8", host=host)) == expected
-
-    def test_a_description_without_audio_names_none(self) -> None:
-        assert remote_host(sdp("m=video 4000 RTP/AVP 31")) is None
 
 
 G711 = [Codec.PCMU, Codec.PCMA]
