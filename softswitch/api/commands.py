@@ -22,6 +22,8 @@ from softswitch.api.views import (
     PasswordView,
     PersonRow,
     ReloadView,
+    ReviewRow,
+    ReviewView,
     StatusView,
     TokenRow,
     TokenView,
@@ -116,6 +118,28 @@ class Commands(Protocol):
         """Keep a conversation out of its recording, or end that. Raises NoSuch and NotPossible."""
         ...
 
+    async def reviews(self, closed: bool, last: int) -> list[ReviewRow]:
+        """Return the ``last`` reviews that are open, with ``closed`` all, the oldest first."""
+        ...
+
+    async def review(self, conversation: str, employee: str | None) -> ReviewView:
+        """Return one review; ``employee`` asked for it, None: there is only one. Raises NoSuch and NotPossible."""
+        ...
+
+    async def review_ask(self, conversation: str, employee: str, note: str) -> ReviewView:
+        """Let an employee ask for a review of an own conversation. Raises NoSuch, NotPermitted and NotPossible."""
+        ...
+
+    async def review_comment(
+        self, conversation: str, employee: str | None, by: str, text: str, position: float | None, recording: int
+    ) -> ReviewView:
+        """Comment on a place of a recording, or on the whole. Raises as ``review_ask``."""
+        ...
+
+    async def review_mark(self, conversation: str, employee: str | None, by: str, mark: int) -> ReviewView: ...
+
+    async def review_close(self, conversation: str, employee: str | None, by: str) -> ReviewView: ...
+
     def events(self, since: int | None) -> AsyncIterator[EventRow]:
         """Yield events as they happen; with ``since``, first those of the journal with a higher number."""
         ...
@@ -160,6 +184,8 @@ _EMPLOYEE = Parameter(str, "extension of whose conversation it is about", requir
 _SUPERVISOR = Parameter(str, "extension of the supervisor", required=True)
 _CONVERSATION = Parameter(str, "id of the conversation, or its beginning", required=True)
 _EXTENSION = Parameter(str, "extension of the person", required=True)
+_ASKED = Parameter(str, "extension of who asked for the review; needed where several did")
+_REVIEWER = Parameter(str, "extension of who does it", required=True)
 _TOKEN = Parameter(str, "name of the token", required=True)
 
 COMMANDS: Mapping[str, Command] = MappingProxyType(
@@ -257,6 +283,57 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
             "keep what is said from now on out of the recording, or end that",
             {"conversation": _CONVERSATION, "masked": Parameter(bool, "false ends it", True)},
             call=lambda on, conversation, masked: on.mask(conversation, masked),
+        ),
+        "reviews": Command(
+            "the reviews that employees asked for",
+            {
+                "closed": Parameter(bool, "the closed ones too", False),
+                "last": Parameter(int, "how many of the latest", 50, bounds=(1, 10_000)),
+            },
+            call=lambda on, closed, last: on.reviews(closed, last),
+        ),
+        "review": Command(
+            "one review with its comments",
+            {"conversation": _CONVERSATION, "employee": _ASKED},
+            call=lambda on, conversation, employee: on.review(conversation, employee),
+        ),
+        "review_ask": Command(
+            "ask for a review of an own conversation",
+            {
+                "conversation": _CONVERSATION,
+                "employee": _EMPLOYEE,
+                "note": Parameter(str, "what is to be listened to", ""),
+            },
+            call=lambda on, conversation, employee, note: on.review_ask(conversation, employee, note),
+        ),
+        "review_comment": Command(
+            "comment on a conversation under review",
+            {
+                "conversation": _CONVERSATION,
+                "employee": _ASKED,
+                "by": _REVIEWER,
+                "text": Parameter(str, "the comment", required=True),
+                "position": Parameter(float, "seconds of the recording; on the whole without it"),
+                "recording": Parameter(int, "number of the recording", 1, bounds=(1, 1000)),
+            },
+            call=lambda on, conversation, employee, by, text, position, recording: on.review_comment(
+                conversation, employee, by, text, position, recording
+            ),
+        ),
+        "review_mark": Command(
+            "mark a conversation under review",
+            {
+                "conversation": _CONVERSATION,
+                "employee": _ASKED,
+                "by": _REVIEWER,
+                "mark": Parameter(int, "1 to 5, the best", required=True, bounds=(1, 5)),
+            },
+            call=lambda on, conversation, employee, by, mark: on.review_mark(conversation, employee, by, mark),
+        ),
+        "review_close": Command(
+            "close or withdraw a review",
+            {"conversation": _CONVERSATION, "employee": _ASKED, "by": _REVIEWER},
+            call=lambda on, conversation, employee, by: on.review_close(conversation, employee, by),
         ),
         "stop": Command("stop in an orderly way", {}, call=lambda on: on.stop()),
         "events": Command(

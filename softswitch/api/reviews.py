@@ -15,7 +15,7 @@ from softswitch.records.cdr import Cdr
 from softswitch.records.reviews import ReviewRecord
 from softswitch.records.search import parties
 
-__all__ = ["LONGEST", "MOST_COMMENTS", "ask", "close", "comment", "mark", "review_of", "subject_of_review"]
+__all__ = ["LONGEST", "MOST_COMMENTS", "ask", "close", "comment", "mark", "meant", "review_of", "subject_of_review"]
 
 LONGEST = 2000
 """Characters of a note and of a comment."""
@@ -37,6 +37,17 @@ def review_of(cdr: Cdr, employee: str) -> ReviewRecord:
     return found
 
 
+def meant(cdr: Cdr, employee: str | None) -> ReviewRecord:
+    """Return the review of an employee, None for the only one. Raises NoSuch and NotPossible."""
+    if employee is not None:
+        return review_of(cdr, employee)
+    if not cdr.reviews:
+        raise NoSuch("review", cdr.conversation)
+    if len(cdr.reviews) > 1:
+        raise NotPossible(f"more than one asked for a review: {', '.join(one.employee for one in cdr.reviews)}")
+    return cdr.reviews[0]
+
+
 def ask(cdr: Cdr, employee: str, note: str, via: str, directory: Directory) -> ReviewAsked:
     """Return the event by which a talker of a conversation asks for its review. Raises NotPossible."""
     if any(one.employee == employee and one.closed_at is None for one in cdr.reviews):
@@ -47,6 +58,7 @@ def ask(cdr: Cdr, employee: str, note: str, via: str, directory: Directory) -> R
         raise NotPossible("nothing of the conversation is recorded")
     if all(one.deleted for one in cdr.recordings):
         raise NotPossible("the recording is deleted")
+    _check_words(note)
     # Nobody would be permitted to hear it.
     if any(not directory.people[one].monitored for one in parties(cdr) if one in directory.people):
         raise NotPossible(REASONS[Reason.NOT_MONITORED][0])
@@ -61,6 +73,9 @@ def comment(
     Raises NoSuch and NotPossible.
     """
     _check_open(review)
+    _check_words(text)
+    if not text.strip():
+        raise NotPossible("a comment needs words")
     if review.comments >= MOST_COMMENTS:
         raise NotPossible(f"a review takes {MOST_COMMENTS} comments, and this one has them")
     if position is not None:
@@ -89,6 +104,11 @@ def close(review: ReviewRecord, by: str) -> ReviewClosed:
     """Return the event that ends a review, or withdraws it. Raises NotPossible."""
     _check_open(review)
     return ReviewClosed(conversation=review.conversation, employee=review.employee, by=by)
+
+
+def _check_words(text: str) -> None:
+    if len(text) > LONGEST:
+        raise NotPossible(f"more than {LONGEST} characters")
 
 
 def _check_open(review: ReviewRecord) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from softswitch.cli import supervision
+from softswitch.cli import reviews, supervision
 from softswitch.cli.program import client_of, command, conversation_ids, found_by, main
 from softswitch.cli.terminal import FAILED, Explained, Failed, Terminal
 from softswitch.errors import ConfigError, NotPossible, Problem
 
-__all__ = ["main", "supervision"]
+__all__ = ["main", "reviews", "supervision"]
 
 _FILE = click.Path(path_type=Path)
 

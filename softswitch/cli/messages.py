@@ -67,6 +67,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Больше не записывать разговор ID (номера карт), пока не вызвано unmask.",
     ),
     "help.unmask": ("Let the recording of the conversation ID go on.", "Продолжить запись разговора ID."),
+    "help.reviews": (
+        "The reviews that employees asked for; --all adds the closed ones.",
+        "Разборы разговоров, о которых просят сотрудники; --all добавит завершённые.",
+    ),
+    "help.review": (
+        "The review of the conversation ID that EXTENSION asked for: see, ask, comment, mark, close it.",
+        "Разбор разговора ID по просьбе EXTENSION: посмотреть, запросить, дать замечание, оценку, завершить.",
+    ),
     "help.rebuild": (
         "Compute all records anew from the journal, also while the switch runs.",
         "Пересчитать все записи о разговорах по журналу, можно и при работающей станции.",
@@ -128,6 +136,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Кого просим; из группы — всех свободных, по навыку — того, кто помогал реже.",
     ),
     "option.end": ("End the help.", "Закончить помощь."),
+    "option.closed": ("The closed ones too.", "И завершённые тоже."),
+    "option.reviewer": ("Who asks, comments, marks or closes.", "Кто просит, даёт замечание, оценку, завершает."),
+    "option.ask": ("Ask for it; NOTE says what to listen to.", "Запросить разбор; NOTE — что послушать."),
+    "option.comment": ("Comment on the conversation.", "Дать замечание."),
+    "option.at": ("The comment's place in the recording: 65 or 1:05.", "Место замечания в записи: 65 или 1:05."),
+    "option.recording": ("In which of several recordings [1].", "В какой из нескольких записей [1]."),
+    "option.mark": ("Give a mark, 5 is the best.", "Поставить оценку, лучшая — 5."),
+    "option.close": ("Close it; who asked withdraws it.", "Завершить; кто просил — отзывает просьбу."),
     "option.messages": ("Print the whole SIP messages too.", "Печатать и сами SIP-сообщения."),
     # Failures.
     "error": ("error", "ошибка"),
@@ -173,6 +189,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "no_conversation.next": (
         "see the ids with: softswitch calls --finished 20",
         "посмотрите номера: softswitch calls --finished 20",
+    ),
+    "no_review": (
+        "nobody asked for a review of {id}, or more than one conversation begins so",
+        "о разборе {id} никто не просил, или так начинается не один разговор",
+    ),
+    "no_review.next": (
+        "see which there are: softswitch reviews --all",
+        "посмотрите, какие есть: softswitch reviews --all",
     ),
     "no_trace": (
         "the SIP messages of {id} are not in memory (any more)",
@@ -240,6 +264,16 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "masked": ("{conversation}: nothing is recorded from now on", "{conversation}: запись приостановлена"),
     "unmasked": ("{conversation}: the recording goes on", "{conversation}: запись продолжается"),
     "prompt.usage": ("give --by EXTENSION, or --end", "укажите --by НОМЕР или --end"),
+    "review.usage": (
+        "--at goes with --comment, and whoever asks does so for himself",
+        "--at нужен --comment, а просить можно только за себя",
+    ),
+    "review.as": ("say who does it: --as EXTENSION", "укажите, кто это делает: --as НОМЕР"),
+    "review.no_place": (
+        "{value} is no place in a recording: give seconds, or 1:05",
+        "{value} — не место в записи: укажите секунды или 1:05",
+    ),
+    "no_reviews": ("nobody waits for a review", "просьб о разборе нет"),
     "no_calls": ("no calls", "разговоров нет"),
     "offline": ("the switch is not running; from the database:", "станция не запущена; из базы данных:"),
     "following": ("what happens from now on (end with Ctrl-C):", "что происходит (закончить: Ctrl-C):"),
@@ -262,6 +296,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "mos": ("MOS", "MOS"),
     "result": ("result", "итог"),
     "recording": ("recording", "запись"),
+    "asked_by": ("asked by", "просит"),
+    "asked": ("asked", "когда"),
+    "note": ("note", "о чём"),
+    "mark": ("mark", "оценка"),
+    "comments": ("comments", "замечаний"),
+    "deleted": ("deleted", "удалена"),
+    "review.open": ("open", "ждёт"),
+    "review.closed": ("closed", "завершён"),
     "version": ("version", "версия"),
     "config": ("configuration", "конфигурация"),
     "uptime": ("running for", "работает"),

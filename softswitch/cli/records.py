@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TypedDict
 
 from softswitch.api import present
-from softswitch.api.views import CallRow, ConversationView, EventRow
+from softswitch.api.reviews import meant
+from softswitch.api.views import CallRow, ConversationView, EventRow, ReviewRow, ReviewView
 from softswitch.cli.find import Found
 from softswitch.cli.messages import Language
 from softswitch.errors import NoSuch
@@ -23,11 +24,23 @@ from softswitch.records.codec import VERSION, decode
 from softswitch.records.journey import journey
 from softswitch.records.query import Records
 from softswitch.records.rebuild import rebuild as rebuild_records
+from softswitch.records.reviews import ReviewSearch
 from softswitch.records.salvage import salvage as salvage_events
 from softswitch.records.sentences import told
 from softswitch.store.database import Database
 
-__all__ = ["RecordingRow", "Teller", "exist", "finished", "rebuild", "recordings", "salvage", "show"]
+__all__ = [
+    "RecordingRow",
+    "Teller",
+    "exist",
+    "finished",
+    "rebuild",
+    "recordings",
+    "review",
+    "reviews",
+    "salvage",
+    "show",
+]
 
 DATABASE_FILE = "softswitch.db"
 
@@ -45,6 +58,16 @@ def finished(found: Found, limit: int) -> list[CallRow]:
 def show(found: Found, conversation: str, language: Language) -> ConversationView | None:
     """Return the one conversation whose id begins so, or None."""
     return asyncio.run(_show(_open(found), conversation, language, _names(found)))
+
+
+def reviews(found: Found, limit: int, *, closed: bool) -> list[ReviewRow]:
+    """Return the latest open reviews, with ``closed`` all, the latest last."""
+    return asyncio.run(_reviews(_open(found), ReviewSearch(open=None if closed else True, limit=limit)))
+
+
+def review(found: Found, conversation: str, employee: str | None) -> ReviewView | None:
+    """Return one review of the conversation whose id begins so, or None. Raises NotPossible where several asked."""
+    return asyncio.run(_review(_open(found), conversation, employee))
 
 
 def rebuild(found: Found) -> tuple[int, int]:
@@ -163,6 +186,23 @@ async def _show(
     finally:
         await records.close()
     return present.conversation_view(cdr, lines, language, names, datetime.now(UTC))
+
+
+async def _reviews(records: Records, search: ReviewSearch) -> list[ReviewRow]:
+    try:
+        return [present.review_row(one, cdr) for one, cdr in reversed(await records.reviews(search))]
+    finally:
+        await records.close()
+
+
+async def _review(records: Records, beginning: str, employee: str | None) -> ReviewView | None:
+    try:
+        cdr = await records.cdr(await records.find(beginning))
+        return present.review_view(meant(cdr, employee), cdr)
+    except NoSuch:
+        return None
+    finally:
+        await records.close()
 
 
 async def _rebuild(database: Database) -> tuple[int, int]:

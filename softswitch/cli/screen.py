@@ -9,13 +9,34 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from softswitch.api.views import CallRow, ConversationView, DeviceRow, MediaThreadRow, PersonRow, StatusView
+from softswitch.api.views import (
+    CallRow,
+    ConversationView,
+    DeviceRow,
+    MediaThreadRow,
+    PersonRow,
+    ReviewRow,
+    ReviewView,
+    StatusView,
+)
 from softswitch.cli.records import RecordingRow
 from softswitch.cli.terminal import Terminal
 from softswitch.errors import Problem
 from softswitch.log import printable
 
-__all__ = ["calls", "clock", "conversation", "lasting", "passwords", "people", "problem", "recordings", "status"]
+__all__ = [
+    "calls",
+    "clock",
+    "conversation",
+    "lasting",
+    "passwords",
+    "people",
+    "problem",
+    "recordings",
+    "review",
+    "reviews",
+    "status",
+]
 
 _STYLES = {
     "talking": "green",
@@ -170,6 +191,69 @@ def conversation(terminal: Terminal, view: ConversationView) -> None:
     console.print()
     for line in view["lines"]:
         console.print(Text.assemble((f"{clock(line['at'], date=False)}  ", "cyan"), printable(line["text"])))
+
+
+def reviews(terminal: Terminal, rows: Sequence[ReviewRow]) -> None:
+    if not rows:
+        terminal.print(terminal.say("no_reviews"))
+        return
+    table = _table(terminal, "id", "asked_by", "asked", "caller", "called", "state", "mark", "comments", "note")
+    for row in rows:
+        cells = (
+            row["conversation"],
+            row["employee"],
+            clock(row["asked"]),
+            row["caller"],
+            row["called"],
+            "",
+            "" if row["mark"] is None else str(row["mark"]),
+            str(row["comments"]),
+            row["note"][:60],
+        )
+        texts = [Text(printable(cell)) for cell in cells]
+        texts[5] = Text(terminal.word("review", row["state"]), "yellow" if row["state"] == "open" else "dim")
+        table.add_row(*texts)
+    terminal.console().print(table)
+
+
+def review(terminal: Terminal, view: ReviewView) -> None:
+    """Print a review's head and its comments, a line each, in the order of the recording."""
+    row = view["review"]
+    closed = f"{clock(row['closed'])} ({row['closed_by']})" if row["closed"] else ""
+    recordings = [
+        f"{one['number']}: {terminal.say('deleted') if one['deleted'] else lasting(one['duration'] or 0.0)}"
+        for one in view["recordings"]
+    ]
+    head = [
+        ("id", row["conversation"]),
+        ("caller", row["caller"]),
+        ("called", row["called"]),
+        ("started", clock(row["started"])),
+        ("recording", ", ".join(recordings)),
+        ("asked_by", row["employee"]),
+        ("asked", clock(row["asked"])),
+        ("note", row["note"]),
+        ("mark", "" if row["mark"] is None else f"{row['mark']} ({row['marked_by']})"),
+        ("state", f"{terminal.word('review', row['state'])} {closed}".strip()),
+    ]
+    table = _grid()
+    for key, value in head:
+        if value:
+            table.add_row(Text(terminal.say(key), "bold"), Text(printable(value)))
+    console = terminal.console()
+    console.print(table)
+    if view["comments"]:
+        console.print()
+    for one in view["comments"]:
+        number = f"{one['recording']}/" if one["recording"] > 1 else ""
+        place = "" if one["position"] is None else f"{number}{lasting(one['position'])}"
+        console.print(Text.assemble((f"{place:>9}  ", "cyan"), f"{one['by']}: {_whole(one['text'])}"))
+
+
+def _whole(text: str) -> str:
+    """Return a text of people fit for a terminal, with its lines, however long they are."""
+    lines = ("".join(printable(line[at : at + 500]) for at in range(0, len(line), 500)) for line in text.splitlines())
+    return ("\n" + " " * 11).join(lines)
 
 
 def passwords(terminal: Terminal, names: Mapping[str, str], made: Mapping[str, str]) -> None:

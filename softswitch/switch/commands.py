@@ -23,6 +23,8 @@ from softswitch.api.views import (
     PasswordView,
     PersonRow,
     ReloadView,
+    ReviewRow,
+    ReviewView,
     StatusView,
     TokenRow,
     TokenView,
@@ -37,6 +39,7 @@ from softswitch.ids import ConversationId
 from softswitch.sip.bans import Ban
 from softswitch.sip.events import PutOnWire
 from softswitch.switch.ground import port_pairs
+from softswitch.switch.reviewing import SwitchReviews
 
 if TYPE_CHECKING:
     from softswitch.media.socket_engine import MediaThread
@@ -53,6 +56,7 @@ class SwitchCommands:
 
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
+        self._reviews = SwitchReviews(switch)
 
     async def status(self) -> StatusView:
         switch = self._switch
@@ -196,6 +200,26 @@ class SwitchCommands:
     async def mask(self, conversation: str, masked: bool) -> None:
         found = await self._switch.records.find(conversation)
         self._switch.mask(found, masked, by=CONSOLE, via="cli")
+
+    async def reviews(self, closed: bool, last: int) -> list[ReviewRow]:
+        return await self._reviews.listed(last, closed=closed)
+
+    async def review(self, conversation: str, employee: str | None) -> ReviewView:
+        return await self._reviews.one(conversation, employee)
+
+    async def review_ask(self, conversation: str, employee: str, note: str) -> ReviewView:
+        return await self._reviews.ask(conversation, employee, note)
+
+    async def review_comment(
+        self, conversation: str, employee: str | None, by: str, text: str, position: float | None, recording: int
+    ) -> ReviewView:
+        return await self._reviews.comment(conversation, employee, by, text, position, recording)
+
+    async def review_mark(self, conversation: str, employee: str | None, by: str, mark: int) -> ReviewView:
+        return await self._reviews.mark(conversation, employee, by, mark)
+
+    async def review_close(self, conversation: str, employee: str | None, by: str) -> ReviewView:
+        return await self._reviews.close(conversation, employee, by)
 
     def _running(self, beginning: str) -> ConversationId:
         """Return the one running conversation whose id begins so. Raises NoSuch if there is none or more than one."""

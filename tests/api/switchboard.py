@@ -23,6 +23,8 @@ from softswitch.api.views import (
     PasswordView,
     PersonRow,
     ReloadView,
+    ReviewRow,
+    ReviewView,
     StatusView,
     TimelineLine,
     TokenRow,
@@ -183,6 +185,55 @@ EVENTS = [
 ]
 
 
+REVIEW = ReviewRow(
+    conversation=CALL["id"],
+    employee="101",
+    asked="2026-11-23T09:10:00.000Z",
+    note="was the price right?\x1b[31m",
+    state="open",
+    mark=4,
+    marked_by="110",
+    closed=None,
+    closed_by="",
+    comments=2,
+    started=CALL["started"],
+    caller=CALL["caller"],
+    called=CALL["called"],
+)
+REVIEWED = ReviewView(
+    review=REVIEW,
+    comments=[
+        {
+            "number": 2,
+            "at": "2026-11-23T09:21:00.000Z",
+            "by": "110",
+            "recording": 0,
+            "position": None,
+            "text": "well done",
+        },
+        {
+            "number": 1,
+            "at": "2026-11-23T09:20:00.000Z",
+            "by": "110",
+            "recording": 1,
+            "position": 41.5,
+            "text": "too fast\x07",
+        },
+    ],
+    recordings=[
+        {
+            "number": 1,
+            "started": CALL["started"],
+            "finished": "2026-11-23T09:02:05.000Z",
+            "duration": 65.0,
+            "error": "",
+            "deleted": False,
+        }
+    ],
+    may=[],
+)
+
+
 class Switchboard:
     """Implements ``Commands``; ``asked`` tells what was asked of it."""
 
@@ -261,6 +312,36 @@ class Switchboard:
 
     async def mask(self, conversation: str, masked: bool) -> None:
         self.asked.append(("mask", conversation, masked))
+
+    async def reviews(self, closed: bool, last: int) -> list[ReviewRow]:
+        self.asked.append(("reviews", closed, last))
+        return [REVIEW]
+
+    async def review(self, conversation: str, employee: str | None) -> ReviewView:
+        self.asked.append(("review", conversation, employee))
+        if not CALL["id"].startswith(conversation):
+            raise NoSuch("review", conversation)
+        return REVIEWED
+
+    async def review_ask(self, conversation: str, employee: str, note: str) -> ReviewView:
+        self.asked.append(("review_ask", conversation, employee, note))
+        return REVIEWED
+
+    async def review_comment(
+        self, conversation: str, employee: str | None, by: str, text: str, position: float | None, recording: int
+    ) -> ReviewView:
+        self.asked.append(("review_comment", conversation, employee, by, text, position, recording))
+        if by == employee:
+            raise NotPermitted("nobody reviews a conversation of their own")
+        return REVIEWED
+
+    async def review_mark(self, conversation: str, employee: str | None, by: str, mark: int) -> ReviewView:
+        self.asked.append(("review_mark", conversation, employee, by, mark))
+        return REVIEWED
+
+    async def review_close(self, conversation: str, employee: str | None, by: str) -> ReviewView:
+        self.asked.append(("review_close", conversation, employee, by))
+        return REVIEWED
 
     def _known(self, extension: str) -> None:
         if extension not in {row["extension"] for row in PEOPLE}:
