@@ -63,7 +63,7 @@ static inline void command_open_port(core *c, const command *m, int64_t now) {
     p->random = m->open.seed | 1;
     memcpy(p->cname, m->open.cname, RTCP_CNAME);
     p->round_trip = -1.0f;
-    p->heard_ns = p->stats_ns = now;
+    p->heard_ns = p->empty_ns = p->stats_ns = now;
     relay_forget(p);
     list_add(&c->slot_ports[p->source.slot], index, &p->source.next, &p->source.previous);
     if (p->source.next != CORE_NOBODY) c->ports[p->source.next].source.previous = index;

@@ -138,6 +138,8 @@ typedef struct {
     int64_t tap_least;        /* play-out's least delay when that was decided */
     uint8_t tap_slips;        /* that time is being put right */
     int64_t heard_ns;
+    int64_t empty_ns;         /* when its socket was last known to hold nothing */
+    uint32_t listed;          /* the last list of readable sockets in which it was */
     sequence sequence;
     /* sending */
     uint32_t ssrc, timestamp; /* of the last audio sent */

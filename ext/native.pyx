@@ -152,7 +152,7 @@ cdef extern from "socket_loop.h" nogil:
     void core_finish_recordings(core *c, int64_t now)
     int64_t monotonic_ns()
     void core_receive(core *c, uint32_t index, int channel, const uint8_t *data, size_t size, const address *source,
-                      int64_t now)
+                      int64_t now, int64_t since)
     int ring_push(ring *r, const void *records, uint32_t count)
     int ring_pop(ring *r, void *record)
     uint32_t ring_used(ring *r)
@@ -507,14 +507,17 @@ cdef class Core:
 
     # The virtual driver -----------------------------------------------------------------------------------------
 
-    def receive(self, uint32_t index, int channel, bytes data, object source, int64_t now):
-        """One datagram, in virtual time; what was due before it, and commands given before, take effect first."""
+    def receive(self, uint32_t index, int channel, bytes data, object source, int64_t now, int64_t waited):
+        """One datagram, in virtual time; what was due before it, and commands given before, take effect first.
+
+        It may have waited to be read for so many nanoseconds.
+        """
         cdef address a
         cdef size_t size = len(data)
         write_address(&a, source)
         self._advance((now - 1) // 1000000)
         core_commands(self._core, now)
-        core_receive(self._core, index, channel, data, size, &a, now)
+        core_receive(self._core, index, channel, data, size, &a, now, now - waited)
         self._rewire()
         if self._core.out_used > self._core.out_count // 4:
             self._take()

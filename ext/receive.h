@@ -78,9 +78,10 @@ static inline void record_packet(core *c, port *p, const uint8_t *payload, const
 }
 
 /* Audio that came in `p`: to the recordings, the relays, and to play-out if anyone needs it decoded. */
-static inline void receive_audio(core *c, port *p, const uint8_t *data, const rtp_header *h, int fresh, int64_t now) {
+static inline void receive_audio(core *c, port *p, const uint8_t *data, const rtp_header *h, int fresh, int64_t now,
+                                 int64_t since) {
     const uint8_t *payload = data + h->offset;
-    int64_t early = source_map(&p->source, h->timestamp, now, fresh, h->marker);
+    int64_t early = source_map(&p->source, h->timestamp, now, since, fresh, h->marker);
     if (p->coder && codecs[p->codec].delay) coder_remember(p->coder, h, payload, fresh);
     if (p->tapped || !p->source.tap_count) source_move(&p->source, p->source.map_off_ns);
     else if (early) source_slide(c, &p->source, source_heard(&p->source, p->source.map_from) - early, early);
@@ -111,9 +112,10 @@ static inline void receive_silence(port *p, const rtp_header *h, uint32_t clock,
     else playout_pause(&p->playout, noise, length);
 }
 
-/* Take one datagram of a port's socket. `from` is NULL when the socket is connected to the proven source. */
+/* Take one datagram of a port's socket, which has come after `since`. `from` is NULL when the socket is connected to the
+ * proven source. */
 static inline void core_receive(core *c, uint32_t index, int channel, const uint8_t *data, size_t size,
-                                const address *from, int64_t now) {
+                                const address *from, int64_t now, int64_t since) {
     if (index >= c->port_count) return;
     port *p = &c->ports[index];
     if (p->source.state != STATE_OPEN) return;
@@ -196,7 +198,7 @@ static inline void core_receive(core *c, uint32_t index, int channel, const uint
         return;
     }
     sequence_arrival(&p->sequence, h.timestamp, (uint32_t)units_of(now, p->source.clock), p->source.clock);
-    receive_audio(c, p, data, &h, fresh, now);
+    receive_audio(c, p, data, &h, fresh, now, since);
 }
 
 #endif

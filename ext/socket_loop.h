@@ -44,6 +44,8 @@ typedef struct {
     int64_t wakes_ns;    /* one wake-up after another, WAKE_NS apart: how far they have used up the time */
     int64_t blocks_ns;
     int found;           /* sockets in `ready` that wait to be read */
+    uint32_t list;       /* the number of that list, of those that held all sockets there were */
+    int64_t listed_ns, before_ns; /* when it was made, and the one before */
     int woken;           /* by a packet */
     int coarse;          /* the system cannot wait for packets with a deadline this fine */
     struct epoll_event ready[LOOP_READY];
@@ -139,14 +141,31 @@ static inline void loop_flush(socket_loop *l) {
     c->out_used = 0;
 }
 
+/* Take note that a list of `n` readable sockets was made after `began`. A full one says nothing about the others. */
+static inline void loop_listed(socket_loop *l, int n, int64_t began) {
+    if (n < 0 || n == LOOP_READY) return;
+    l->list++;
+    l->before_ns = l->listed_ns;
+    l->listed_ns = began;
+}
+
+/* Since when a packet of this port may have waited: one packet is read of each socket of a list, so who was in the list
+ * before, too, may have held more than that. */
+static inline int64_t loop_since(socket_loop *l, port *p) {
+    if (p->listed + 1 < l->list) p->empty_ns = l->before_ns;
+    p->listed = l->list;
+    return p->empty_ns;
+}
+
 /* Read one datagram. Return 0 when the socket is empty. */
 static inline int loop_read(socket_loop *l, uint32_t index, int channel, int64_t now) {
     core *c = l->core;
     port *p = &c->ports[index];
+    int64_t since = channel == CHANNEL_RTP ? loop_since(l, p) : now;
     ssize_t n;
     if (channel == CHANNEL_RTP && p->trusted) {
         n = recv(p->fd[CHANNEL_RTP], l->buffer, sizeof l->buffer, MSG_DONTWAIT);
-        if (n >= 0) core_receive(c, index, CHANNEL_RTP, l->buffer, (size_t)n, NULL, now);
+        if (n >= 0) core_receive(c, index, CHANNEL_RTP, l->buffer, (size_t)n, NULL, now, since);
     } else {
         struct sockaddr_storage from;
         socklen_t size = sizeof from;
@@ -154,7 +173,7 @@ static inline int loop_read(socket_loop *l, uint32_t index, int channel, int64_t
         if (n >= 0) {
             address source;
             address_from(&from, &source);
-            core_receive(c, index, channel, l->buffer, (size_t)n, &source, now);
+            core_receive(c, index, channel, l->buffer, (size_t)n, &source, now, since);
         }
     }
     if (n >= 0) {
@@ -177,7 +196,7 @@ static inline void loop_watch(socket_loop *l, uint32_t index, int operation) {
 }
 
 /* From now on the kernel drops foreign sources, and sending is cheaper. */
-static inline void loop_connect(socket_loop *l, uint32_t index, int64_t now) {
+static inline void loop_connect(socket_loop *l, uint32_t index) {
     port *p = &l->core->ports[index];
     struct sockaddr_storage to;
     int fd = p->fd[CHANNEL_RTP];
@@ -187,7 +206,7 @@ static inline void loop_connect(socket_loop *l, uint32_t index, int64_t now) {
     p->wired = size && connect(fd, (struct sockaddr *)&to, size) == 0;
     /* What was queued before is judged by its address still; then the kernel can be trusted. */
     for (int i = 0; p->wired && i < LOOP_QUEUED; i++)
-        if (!loop_read(l, index, CHANNEL_RTP, now)) {
+        if (!loop_read(l, index, CHANNEL_RTP, monotonic_ns())) {
             p->trusted = 1;
             return;
         }
@@ -202,7 +221,7 @@ static inline void loop_learn(socket_loop *l, uint32_t index) {
     p->connected = p->wired = p->trusted = 0;
 }
 
-static inline void loop_rewire(socket_loop *l, int64_t now) {
+static inline void loop_rewire(socket_loop *l) {
     core *c = l->core;
     /* Reading what was queued may ask for more, at the end of the same list. */
     for (uint32_t i = 0; i < c->rewire_used; i++) {
@@ -215,7 +234,7 @@ static inline void loop_rewire(socket_loop *l, int64_t now) {
             loop_watch(l, index, EPOLL_CTL_ADD);
         }
         if (wire & WIRE_LEARN) loop_learn(l, index);
-        if (wire & WIRE_CONNECT) loop_connect(l, index, now);
+        if (wire & WIRE_CONNECT) loop_connect(l, index);
         if (wire & WIRE_CLOSE) {
             loop_watch(l, index, EPOLL_CTL_DEL);
             p->fd[CHANNEL_RTP] = p->fd[CHANNEL_RTCP] = -1;
@@ -228,7 +247,11 @@ static inline void loop_rewire(socket_loop *l, int64_t now) {
  * burst while it comes. So does who is late, but not beyond the moment `due`. */
 static inline void loop_drain(socket_loop *l, int64_t now, int64_t due, int on) {
     for (int round = 0; round < LOOP_ROUNDS; round++) {
-        int n = l->found ? l->found : epoll_wait(l->epoll, l->ready, LOOP_READY, 0);
+        int n = l->found;
+        if (!n) {
+            loop_listed(l, n = epoll_wait(l->epoll, l->ready, LOOP_READY, 0), now);
+            now = monotonic_ns(); /* none of them may seem to have come before it was sent */
+        }
         l->found = 0;
         for (int i = 0; i < n; i++) {
             /* The next ones come during this one's system calls. */
@@ -298,6 +321,7 @@ static inline int64_t loop_wait(socket_loop *l, int64_t due) {
     } else {
         struct timespec left = {0, due - now};
         l->found = epoll_pwait2(l->epoll, l->ready, LOOP_READY, &left, NULL);
+        loop_listed(l, l->found, began);
         l->woken = l->found > 0;
         if (l->found < 0) {
             l->coarse = errno != EINTR;
@@ -334,16 +358,16 @@ static void socket_loop_run(socket_loop *l) {
         /* What was asked before a packet came holds for the packet. */
         core_commands(c, now);
         loop_flush(l); /* what closes says goodbye while it has its socket */
-        loop_rewire(l, now);
+        loop_rewire(l);
         loop_drain(l, now, due > now ? due : due + TICK_NS, l->woken || late > LATE_NS);
-        loop_rewire(l, now);
+        loop_rewire(l);
         if (l->tick <= now) {
             loop_count_lateness(c, late);
             core_tick(c, l->tick);
             l->tick += TICK_NS;
         }
         loop_flush(l);
-        loop_rewire(l, now);
+        loop_rewire(l);
         if (c->wake) {
             c->wake = 0;
             loop_signal(l->event_fd);

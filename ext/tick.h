@@ -76,7 +76,7 @@ static inline void player_serve(core *c, player *p, int64_t now) {
         }
     }
     memset(pcm + filled, 0, sizeof *pcm * (size_t)(n - filled));
-    source_map(s, p->played, now, 0, 1);
+    source_map(s, p->played, now, now, 0, 1);
     source_move(s, s->map_off_ns);
     if (s->tap_count) source_tap_frame(c, s, source_heard(s, p->played), 0, 0);
     p->played += (uint32_t)n;

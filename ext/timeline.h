@@ -30,11 +30,13 @@ static inline void source_move(source *s, int64_t by) {
     if (s->map_early_ns != INT64_MAX) s->map_early_ns -= by;
 }
 
-/* Fit the source's timeline to the clock: its `position` has come at `now`. Return how much later what was recorded of
- * this stream must be placed: negative while the stream is young and a packet has come earlier than all before, else 0. */
-static inline int64_t source_map(source *s, uint32_t position, int64_t now, int restart, int spurt) {
-    int64_t late = s->mapped ? now - source_heard(s, position) : 0;
-    if (!s->mapped || restart || late < -MAP_LEAP_NS - (now - s->map_began_ns < MAP_FRESH_NS ? MAP_LEAP_NS : 0) ||
+/* Fit the source's timeline to the clock: its `position` is read at `now`, and has come after `since`; only what is late
+ * for certain is late, because a reader who was held up says nothing about the sender. Return how much later what was
+ * recorded of this stream must be placed: negative while the stream is young and a packet has come earlier than all
+ * before, else 0. */
+static inline int64_t source_map(source *s, uint32_t position, int64_t now, int64_t since, int restart, int spurt) {
+    int64_t early = s->mapped ? now - source_heard(s, position) : 0, late = early - (now - since);
+    if (!s->mapped || restart || early < -MAP_LEAP_NS - (now - s->map_began_ns < MAP_FRESH_NS ? MAP_LEAP_NS : 0) ||
         late > (spurt ? MAP_SPURT_NS : MAP_JUMP_NS)) {
         s->map_ns = s->map_began_ns = now;
         s->map_position = s->map_from = position;
@@ -44,12 +46,13 @@ static inline int64_t source_map(source *s, uint32_t position, int64_t now, int 
         s->mapped = 1;
         return 0;
     }
-    if (late < 0 && now - s->map_began_ns < MAP_FRESH_NS) {
-        source_move(s, late);
-        return late;
+    if (early < 0 && now - s->map_began_ns < MAP_FRESH_NS) {
+        source_move(s, early);
+        return early;
     }
-    if (late < s->map_early_ns) s->map_early_ns = late;
-    if (late < -MAP_OFF_NS && late < s->map_off_ns) s->map_off_ns = late;
+    int64_t sure = early < 0 ? early : late < 0 ? 0 : late;
+    if (sure < s->map_early_ns) s->map_early_ns = sure;
+    if (early < -MAP_OFF_NS && early < s->map_off_ns) s->map_off_ns = early;
     if (++s->map_count < MAP_PACKETS) return 0;
     s->map_off_ns = s->map_early_ns > MAP_OFF_NS || s->map_early_ns < -MAP_OFF_NS ? s->map_early_ns : 0;
     if (s->map_off_ns > MAP_LEAP_NS) source_move(s, s->map_off_ns);
@@ -67,13 +70,14 @@ static inline int map_slips(int64_t off) {
     return far > MAP_FAR_NS ? MAP_HURRY : far >= MAP_SLIP_NS;
 }
 
-/* `n` samples at `hertz` with `slips` steps left out (later 0) or put in, evenly spread; return how many there are. */
+/* `n` samples at `hertz` with `slips` steps left out (later 0) or put in, at the ends of as many parts; return how many
+ * there are. */
 static inline int map_slip(const int16_t *pcm, int n, int slips, int later, uint32_t hertz, int16_t *out) {
     int step = (int)(hertz / 8000), part = n / slips, made = 0;
     for (int i = 0; i < slips; i++) {
         int from = i * part, to = i == slips - 1 ? n : from + part;
-        for (int k = 0; later && k < step; k++) out[made++] = pcm[from];
-        for (int k = later ? from : from + step; k < to; k++) out[made++] = pcm[k];
+        for (int k = from; k < (later ? to : to - step); k++) out[made++] = pcm[k];
+        for (int k = 0; later && k < step; k++) out[made++] = pcm[to - 1];
     }
     return made;
 }

@@ -70,12 +70,15 @@ class VirtualEngine(CoreEngine):
         self._start_port(found, handle, -1, -1)
         return OpenPort(PortId(SourceId(handle)), local)
 
-    def receive(self, port: PortId, data: bytes, source: Address, now: float) -> None:
-        """Take a datagram that arrives at ``port`` (RTCP is told by its packet type, RFC 5761) at ``now``."""
+    def receive(self, port: PortId, data: bytes, source: Address, now: float, waited: float = 0.0) -> None:
+        """Take a datagram of ``port`` (RTCP is told by its packet type, RFC 5761) that is read at ``now``.
+
+        It may have waited for so many seconds, because nobody had time to read it.
+        """
         if self._by_index.get(index_of(port)) != port:
             return
         channel = RTCP if len(data) > 1 and data[1] in RTCP_TYPES else RTP
-        self._core.receive(index_of(port), channel, data, source, nanoseconds(now))
+        self._core.receive(index_of(port), channel, data, source, nanoseconds(now), nanoseconds(waited))
 
     def step(self, now: float) -> list[tuple[PortId, Address, Address, bytes]]:
         """Run all milliseconds up to ``now``; return the datagrams to send as (port, local, remote, data)."""

@@ -212,6 +212,27 @@ def test_a_clock_that_is_slow_stays_in_time() -> None:
     assert onset(left) == pytest.approx(29_990 * 0.020004, abs=0.02)
 
 
+def test_a_reader_who_was_held_up_says_nothing_about_the_sender() -> None:
+    # For five seconds each packet is read 30 ms after it came, and who reads it knows that it may have been so.
+    room = Room()
+    a, b = room.phone(), room.phone()
+    a.silent = b.silent = True
+    recording = start(room, [a], [b])
+    start_time = room.now
+    for n in range(500):
+        held_up = 0.03 if 100 <= n < 350 else 0.0
+        at = round(start_time + n * 0.02 + held_up, 6)
+        packet = Packet(0, n, 160 * n, 9, bytes([0x80 if n in (340, 490) else 0xFF]) * FRAME)
+        room.engine.receive(a.port, bytes(packet), a.address, at, held_up)
+        room.engine.step(at)
+    room.engine.events()
+    room.now = round(at, 3)
+    left, _ = stop(room, recording)
+    loud = np.flatnonzero(np.abs(left.astype(int)) > 4000)
+    assert loud[0] == pytest.approx(340 * FRAME, abs=8)
+    assert list(loud - loud[0]) == [*range(FRAME), *range(150 * FRAME, 151 * FRAME)]
+
+
 def test_the_file_is_a_stereo_wav_with_the_same_sound(tmp_path: Path) -> None:
     room = Room()
     customer, agent = room.phone(440.0), room.phone(880.0)

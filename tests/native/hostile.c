@@ -273,7 +273,7 @@ static void come(void) {
     /* A block of its own, so that a byte read behind its end is found. */
     uint8_t *exact = (uint8_t *)malloc(size ? size : 1);
     memcpy(exact, wire, size);
-    core_receive(c, (uint32_t)i, channel, exact, size, rnd(4) ? &from : NULL, now);
+    core_receive(c, (uint32_t)i, channel, exact, size, rnd(4) ? &from : NULL, now, now - rnd(4) * 7000000LL);
     free(exact);
 }
 

@@ -48,7 +48,7 @@ static void *media(void *unused) {
             sequence++;
             for (uint32_t i = 0; i < PORTS; i++) {
                 from.ip[0] = (uint8_t)i;
-                core_receive(c, i, CHANNEL_RTP, packet, sizeof packet, &from, now);
+                core_receive(c, i, CHANNEL_RTP, packet, sizeof packet, &from, now, now);
             }
         }
         core_tick(c, now);
