@@ -2,7 +2,7 @@
 
 A request without credentials is no guess, and a stale nonce is none either:
 phones make both all day. What is asked of an address with a healthy
-registration is the affair of the endpoint, which does not ban it.
+registration is the affair of the gate, which does not ban it.
 """
 
 from __future__ import annotations

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from softswitch.clock import Deadlines, earliest
+from softswitch.clock import earliest
 from softswitch.ids import Ids
-from softswitch.sip.auth import Denied, DigestServer
-from softswitch.sip.bans import Ban, Bans
+from softswitch.sip.bans import Ban
 from softswitch.sip.dialog import Dialog
 from softswitch.sip.events import (
-    Banned,
     Binding,
     Cause,
     Destination,
@@ -34,6 +32,7 @@ from softswitch.sip.events import (
     Unregistered,
 )
 from softswitch.sip.farewell import Farewell, Withdrawal, refuse_invite
+from softswitch.sip.gate import Gate
 from softswitch.sip.grammar import ParseError
 from softswitch.sip.identity import caller_of, is_withheld
 from softswitch.sip.info import takes_keys
@@ -45,6 +44,7 @@ from softswitch.sip.policy import ALLOW, BODY, SUPPORTED, Refusal, refusal
 from softswitch.sip.registrar import Registrar, malformed
 from softswitch.sip.sdp import SdpError
 from softswitch.sip.session import Action, Peer, Session, Stack, description_of, plain_address
+from softswitch.sip.sessions import Sessions
 from softswitch.sip.settings import Authority, SipSettings
 from softswitch.sip.timers4028 import SessionTimer
 from softswitch.sip.transactions import (
@@ -65,8 +65,6 @@ from softswitch.sip.uas import Callee
 
 __all__ = ["Endpoint"]
 
-_BANNED = Refusal(403, (("Warning", '399 softswitch "too many wrong passwords"'),))
-
 
 class Endpoint:
     """SIP user agent server, client and registrar in one. Nothing that a peer sends raises.
@@ -81,22 +79,11 @@ class Endpoint:
         """Tell it how long datagrams wait: new calls are answered 503 while that is too long."""
         self._layer = TransactionLayer(ids, settings.timers, settings.advertised, settings.server)
         self._stack = Stack(settings, ids, self._layer, authority)
-        self._digest = DigestServer(
-            ids.token(256).encode(),
-            ids,
-            settings.realm or settings.domain,
-            life=settings.nonce_life,
-            algorithms=settings.algorithms,
-        )
-        self._bans = Bans()
         self._registrar = Registrar(settings)
+        self._gate = Gate(settings, ids, authority, self._registrar)
         self._keepalive = KeepAlive(self._stack, self._registrar)
         self._trunks = TrunkWatch(self._stack)
-        self._sessions: dict[SessionId, Session] = {}
-        self._dialogs: dict[tuple[str, str], Session] = {}
-        self._invites: dict[TransactionKey, Callee] = {}
-        self._of_person: dict[str, dict[SessionId, Session]] = {}
-        self._deadlines: Deadlines[SessionId] = Deadlines()
+        self._sessions = Sessions()
         self._hosts = settings.hosts | {settings.domain}
 
     # What the network brings ----------------------------------------------------------------------------------------
@@ -119,8 +106,7 @@ class Endpoint:
     def flow_closed(self, flow: Flow, now: float) -> list[Output]:
         """A stream connection is gone: its bindings go, its calls stay and are sought at their Contact."""
         changes = self._registrar.flow_closed(flow)
-        for session in self._sessions.values():
-            session.peer.lost(flow)
+        self._sessions.lost(flow)
         self._note(changes, now)
         return [*changes]
 
@@ -130,7 +116,7 @@ class Endpoint:
         """Start a session as caller."""
         session = SessionId(self._ids.token(80))
         caller = Caller(self._stack, session, invite, self._peer_of(invite))
-        self._adopt(caller)
+        self._sessions.adopt(caller)
         return session, self._settle(caller, caller.start(now), now)
 
     def command(self, session: SessionId, command: SessionCommand, now: float) -> list[Output]:
@@ -141,12 +127,12 @@ class Endpoint:
     def release(self, state: DialogState, now: float) -> list[Output]:
         """Release the peer of a process that is gone, as the phase of the dialog demands, and forget it."""
         dialog = Dialog.of_state(state)
-        if isinstance(dialog, ParseError) or state.session in self._sessions:
+        if isinstance(dialog, ParseError) or self._sessions.get(state.session) is not None:
             return []
         if state.phase == "called":
             return self._run(refuse_invite(self._stack, state, dialog, now), now)
         farewell = (Withdrawal if state.phase == "calling" else Farewell)(self._stack, state, dialog)
-        self._adopt(farewell)
+        self._sessions.adopt(farewell)
         return self._settle(farewell, farewell.start(now), now)
 
     def dialog_state(self, session: SessionId) -> DialogState | None:
@@ -183,20 +169,20 @@ class Endpoint:
         """Swap the settings in, but for ``domain``, ``realm`` and ``timers``; sessions keep theirs."""
         self._settings = self._stack.settings = settings
         self._registrar.use(settings)
-        self._digest.offer(settings.algorithms)
+        self._gate.use(settings)
         self._trunks.use()
         self._hosts = settings.hosts | {settings.domain}
 
     def bans(self, now: float) -> list[Ban]:
         """Who may not try a password any more, the oldest first."""
-        return self._bans.all(now)
+        return self._gate.bans.all(now)
 
     def restore_bans(self, bans: Iterable[Ban]) -> None:
-        self._bans.restore(bans)
+        self._gate.bans.restore(bans)
 
     def unban(self, source: str | None, account: str | None, now: float) -> list[Ban]:
         """Lift the bans of a source, an account, or both; None is any. Return those that were in force."""
-        return self._bans.lift(source, account, now)
+        return self._gate.bans.lift(source, account, now)
 
     # Trunks ---------------------------------------------------------------------------------------------------------
 
@@ -215,7 +201,7 @@ class Endpoint:
     def deadline(self) -> float | None:
         return earliest(
             self._layer.deadline,
-            self._deadlines.next,
+            self._sessions.deadline,
             self._keepalive.deadline,
             self._registrar.deadline,
             self._trunks.deadline,
@@ -223,10 +209,7 @@ class Endpoint:
 
     def tick(self, now: float) -> list[Output]:
         out = self._run(self._layer.tick(now), now)
-        due = []
-        while (session_id := self._deadlines.due(now)) is not None:
-            due.append(session_id)
-        for session_id in due:
+        for session_id in self._sessions.due(now):
             session = self._sessions.get(session_id)
             if session is not None:
                 out += self._settle(session, session.tick(now), now)
@@ -241,7 +224,10 @@ class Endpoint:
     def counters(self) -> Counter[str]:
         """What was refused, dropped or strange, by kind."""
         return (
-            self._stack.counters + self._layer.counters + Counter({"calls refused in overload": self.overload.refused})
+            self._stack.counters
+            + self._gate.counters
+            + self._layer.counters
+            + Counter({"calls refused in overload": self.overload.refused})
         )
 
     @property
@@ -252,7 +238,7 @@ class Endpoint:
     @property
     def unsettled(self) -> bool:
         """Whether a request in some session waits for its answer, the BYE of an ended one for example."""
-        keys = (key for session in self._sessions.values() for key in session.open_requests)
+        keys = (key for session in self._sessions for key in session.open_requests)
         return any(self._layer.unanswered(key) for key in keys)
 
     def __len__(self) -> int:
@@ -261,7 +247,7 @@ class Endpoint:
 
     def describe(self) -> list[str]:
         """Return each session, binding and transaction in a line."""
-        sessions = [session.describe() for session in self._sessions.values()]
+        sessions = [session.describe() for session in self._sessions]
         return [*sessions, *self._registrar.describe(), *self._layer.describe()]
 
     # From actions to outputs ----------------------------------------------------------------------------------------
@@ -293,11 +279,11 @@ class Endpoint:
                 case AckArrived(request=request, flow=flow):
                     out += self._ack(request, flow, now)
                 case CancelArrived(key=key, request=request):
-                    callee = self._invites.get(key) or self._find(request)
+                    callee = self._sessions.of_invite(key) or self._sessions.of_request(request)
                     if callee is not None:
                         out += self._settle(callee, callee.cancelled(key, request, now), now)
                 case StrayResponse(response=response):
-                    session = self._dialogs.get((response.call_id, response.from_.tag or ""))
+                    session = self._sessions.of_response(response)
                     if session is not None:
                         out += self._settle(session, session.stray_accepted(response, now), now)
                 case Ended(session=session_id, cause=Cause.NO_RESPONSE):
@@ -322,38 +308,14 @@ class Endpoint:
         if session is None:
             return out
         if session.done:
-            self._forget(session)
+            self._sessions.forget(session)
         elif session.ended and (rest := session.echo()) is not None:
             key, owner = rest
             self._stack.owners[key] = (owner, None)
-            self._forget(session)
-        elif session.id in self._sessions:
-            self._deadlines.set(session.id, session.deadline)
+            self._sessions.forget(session)
+        else:
+            self._sessions.expect(session)
         return out
-
-    def _adopt(self, session: Session) -> None:
-        self._sessions[session.id] = session
-        self._dialogs[session.call_id, session.local_tag] = session
-        if session.peer.person is not None:
-            self._of_person.setdefault(session.peer.person, {})[session.id] = session
-
-    def _forget(self, session: Session) -> None:
-        if self._sessions.pop(session.id, None) is None:
-            return
-        self._dialogs.pop((session.call_id, session.local_tag), None)
-        self._deadlines.set(session.id, None)
-        if isinstance(session, Callee) and session.key is not None:
-            self._invites.pop(session.key, None)
-        person = session.peer.person
-        if person is not None:
-            others = self._of_person.get(person, {})
-            others.pop(session.id, None)
-            if not others:
-                self._of_person.pop(person, None)
-        session.dissolve()
-
-    def _find(self, request: Request) -> Session | None:
-        return self._dialogs.get((request.call_id, request.to.tag or ""))
 
     # Requests -------------------------------------------------------------------------------------------------------
 
@@ -395,22 +357,11 @@ class Endpoint:
 
     def _authenticate(self, request: Request, flow: Flow, now: float) -> str | list[Output]:
         """Return the person who sent the request, or the challenge."""
-        source = flow.remote[0]
-        verdict = self._digest.check(request, self._authority.credentials, source, now)
-        account = verdict.guess if isinstance(verdict, Denied) else verdict.user
-        if account and self._bans.holds(source, account, now):
-            # Whether the password was right this time is not told: the guesser asks just that.
-            self._stack.counters["denied: banned"] += 1
-            return self._refuse(request, _BANNED, flow)
-        if not isinstance(verdict, Denied):
-            return verdict.user
-        self._stack.counters[f"denied: {verdict.why}"] += 1
-        lines = self._digest.challenge(now, source, verdict.stale)
-        out = self._refuse(request, Refusal(401, tuple(("WWW-Authenticate", line) for line in lines)), flow)
-        if account and self._bans.guessed(source, account, now) and not self._registrar.healthy_at(source):
-            ban = self._bans.add(source, account, now)
-            out.append(Banned(source=ban.source, account=ban.account, seconds=ban.until - now))
-        return out
+        verdict = self._gate.check(request, flow.remote[0], now)
+        if isinstance(verdict, str):
+            return verdict
+        out = self._refuse(request, verdict.refusal, flow)
+        return out if verdict.banned is None else [*out, verdict.banned]
 
     def _register(self, request: Request, flow: Flow, now: float) -> list[Output]:
         if malformed(request):
@@ -434,7 +385,7 @@ class Endpoint:
         self._note(result.changes, now)
         for change in result.changes:
             if isinstance(change, Registered):
-                self._follow(change.binding, before.get(str(change.binding.contact)))
+                self._sessions.follow(change.binding, before.get(str(change.binding.contact)))
         return [*out, *result.changes]
 
     def _note(self, changes: Iterable[Registered | Unregistered], now: float) -> None:
@@ -444,16 +395,6 @@ class Endpoint:
                 self._keepalive.unwatch(change.binding)
             elif change.change in ("added", "refreshed"):
                 self._keepalive.watch(change.binding, now)
-
-    def _follow(self, binding: Binding, before: Flow | None) -> None:
-        """Let the calls of a device that registered over a new flow go there (its NAT or its connection changed)."""
-        for session in self._of_person.get(binding.person, {}).values():
-            flow, target = session.peer.flow, session.target
-            if flow == binding.flow or target is None:
-                continue
-            lost = flow is None and (target.user, target.host) == (binding.contact.user, binding.contact.host)
-            if lost or (flow is not None and flow == before):
-                session.peer.moved(binding.flow)
 
     def _invite(self, request: Request, flow: Flow, now: float) -> list[Output]:
         if self.overload.refuses():
@@ -489,10 +430,10 @@ class Endpoint:
         peer = Peer(flow, person=name) if identity.kind == "person" else Peer(flow, trunk=name)
         session = SessionId(self._ids.token(80))
         callee = Callee(self._stack, session, request, local_tag, peer, dialog, found)
-        self._adopt(callee)
+        self._sessions.adopt(callee)
         actions = callee.start(flow, now)
         assert callee.key is not None
-        self._invites[callee.key] = callee
+        self._sessions.began(callee, callee.key)
         display = self._authority.display(name) if identity.kind == "person" else ""
         actions.append(
             Incoming(
@@ -509,7 +450,7 @@ class Endpoint:
         return self._settle(callee, actions, now)
 
     def _in_dialog(self, request: Request, flow: Flow, now: float) -> list[Output]:
-        session = self._find(request)
+        session = self._sessions.of_request(request)
         if session is None:
             return self._refuse(request, Refusal(481), flow)
         peer = session.peer
@@ -531,7 +472,7 @@ class Endpoint:
         return self._settle(session, actions, now)
 
     def _ack(self, request: Request, flow: Flow, now: float) -> list[Output]:
-        session = self._find(request)
+        session = self._sessions.of_request(request)
         if session is None or not self._believes(session, flow):
             self._stack.counters["stray ACK"] += 1
             return []
