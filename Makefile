@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach name,python3 python3.11 python3.12 python3.13 python3.14,$(shell command -v $(name))) python3)
 BIN    := .venv/bin
 CONFIG ?= softswitch.toml
-EXT    := $(wildcard ext/*.pyx ext/*.pxd ext/*.h ext/*.c)
+EXT    := $(wildcard ext/*.pyx ext/*.pxi ext/*.h ext/*.c)
 
 # The programs that tests and benchmarks start by the dozen must not each compile everything anew (empty is "not set").
 export PYTHONDONTWRITEBYTECODE :=
