@@ -8,7 +8,7 @@ read of a review still holds when the event of it is published (``Exchange.revie
 from __future__ import annotations
 
 from softswitch.directory.people import Directory
-from softswitch.directory.permissions import REASONS, Reason, Subject
+from softswitch.directory.permissions import REASONS, Reason, Subject, heard
 from softswitch.errors import NoSuch, NotPossible
 from softswitch.events import ReviewAsked, ReviewClosed, ReviewCommented, ReviewMarked
 from softswitch.records.cdr import Cdr
@@ -60,7 +60,7 @@ def ask(cdr: Cdr, employee: str, note: str, via: str, directory: Directory) -> R
         raise NotPossible("the recording is deleted")
     _check_words(note)
     # Nobody would be permitted to hear it.
-    if any(not directory.people[one].monitored for one in parties(cdr) if one in directory.people):
+    if not heard(parties(cdr), directory):
         raise NotPossible(REASONS[Reason.NOT_MONITORED][0])
     return ReviewAsked(conversation=cdr.conversation, employee=employee, note=note, via=via)
 

@@ -511,6 +511,11 @@ class Call:
         """Whether what is said and pressed is kept out of the recording."""
         return self._recording.masked
 
+    @property
+    def recorded(self) -> bool:
+        """Whether a recording was begun."""
+        return self._recording.begun
+
     def mask_all(self, masked: bool, by: str, via: str) -> None:
         """Keep what everybody says and presses out of the recording and the timeline, or end that.
 

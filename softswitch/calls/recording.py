@@ -55,7 +55,7 @@ class ConversationRecording:
         self._id: RecordingId | None = None
         self._running = self._whisper = False
         self._concerns: tuple[Leg, ...] = ()
-        self.masked = False
+        self.masked = self.begun = False
         self.path = ""
 
     @property
@@ -75,6 +75,7 @@ class ConversationRecording:
             self._publish(RecordingFailed(path=self.path, error=str(error)))
             return None
         self._running, self._whisper = True, office.whisper_track
+        self.begun = True
         self._publish(RecordingStarted(path=self.path))
         return self._id
 

@@ -9,6 +9,7 @@ from softswitch import events as facts
 from softswitch.calls.call import Call
 from softswitch.calls.desk import Desk
 from softswitch.calls.experts import Experts
+from softswitch.calls.lately import Lately, talk_of
 from softswitch.calls.modes import ACTIONS, Mode
 from softswitch.calls.office import Office
 from softswitch.calls.outside import FromOutside
@@ -36,6 +37,7 @@ class Supervisors:
         self._running: dict[str, Supervision] = {}
         self._lockout = Lockout()
         self._experts = Experts()
+        self._lately = Lately()
 
     @property
     def running(self) -> Sequence[Supervision]:
@@ -186,6 +188,9 @@ class Supervisors:
         if feature.word == "mask":
             self._dialled_mask(incoming, now)
             return
+        if feature.word == "review":
+            self._dialled_review(incoming, now)
+            return
         wish = Wish(supervisor=caller, employee=feature.extension, mode=Mode(feature.word), via="code")
         before = self.of(caller)
         try:
@@ -238,6 +243,25 @@ class Supervisors:
             self._reject(incoming, 480, str(error))
         else:
             self._done(incoming, "nothing is recorded from now on" if call.masked else "the recording goes on", now)
+
+    def _dialled_review(self, incoming: Incoming, now: float) -> None:
+        """Somebody wants his present conversation reviewed, or the last one. To ask twice changes nothing."""
+        employee = incoming.identity.name
+        call = self._call_of(employee)
+        talk = talk_of(call) if call is not None and call.talking else self._lately.last(employee)
+        try:
+            if talk is None:
+                raise NotPossible(f"{employee} has talked in no conversation yet")
+            if not talk.recorded:
+                raise NotPossible("nothing of the conversation is recorded")
+            if not permissions.heard(talk.people, self._office().directory):
+                raise NotPossible(permissions.REASONS[permissions.Reason.NOT_MONITORED][0])
+        except NotPossible as error:
+            self._reject(incoming, 480, str(error))
+            return
+        asked = facts.ReviewAsked(conversation=talk.conversation, employee=employee, note="", via="code")
+        self._desk.publish(asked)
+        self._done(incoming, "a review is asked for", now)
 
     def _done(self, incoming: Incoming, why: str, now: float) -> None:
         """Answer who asked for something by a second call, and end that call."""
@@ -303,6 +327,7 @@ class Supervisors:
 
     def answered(self, call: Call, now: float) -> None:
         """Two talk: whoever follows one of them goes there."""
+        self._lately.remember(call)
         for supervision in self.running:
             leg = call.leg_of(supervision.wish.employee)
             wish = supervision.wish
@@ -317,6 +342,8 @@ class Supervisors:
 
     def over(self, call: Call, now: float) -> None:
         """A conversation is over."""
+        if call.sides:
+            self._lately.remember(call)
         for leg in call.sides:
             self._experts.busy(leg.name, now)
 

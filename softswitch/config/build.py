@@ -105,6 +105,7 @@ class Builder:
             help=table.help,
             mask=table.mask,
             skill=table.skill,
+            review=table.review,
             back=table.back,
         )
 

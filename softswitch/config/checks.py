@@ -84,7 +84,7 @@ def check_codes(codes: CodesTable | None, outbound: Mapping[int, OutboundTable],
         return
     known: dict[str, str] = {}
     # What the file says is what is wrong, not our defaults that it clashes with.
-    words = ("listen", "whisper", "barge", "help", "mask", "skill")
+    words = ("listen", "whisper", "barge", "help", "mask", "skill", "review")
     for name in sorted(words, key=lambda one: one in codes.model_fields_set):
         code = getattr(codes, name)
         if not code:

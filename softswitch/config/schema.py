@@ -189,6 +189,11 @@ class CodesTable(Table):
         description="During a conversation, with the number of a skill behind it: ask whoever is free and has it to "
         "prompt. Without a number it is the only skill of the office.",
     )
+    review: kinds.Code = Field(
+        "*47",
+        description="Ask the heads for a review of one's own conversation: the present one, from a second line, "
+        "or else the last one.",
+    )
     back: kinds.Key = Field(
         "*",
         description="Key by which an employee who waits while a head talks in his place joins them.",

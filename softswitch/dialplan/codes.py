@@ -9,7 +9,7 @@ from typing import Literal
 
 __all__ = ["KEYS", "Codes", "Feature", "read"]
 
-Word = Literal["listen", "whisper", "barge", "help", "mask", "skill"]
+Word = Literal["listen", "whisper", "barge", "help", "mask", "skill", "review"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +19,7 @@ class Codes:
     ``help`` stands before the extension of the colleague who is asked; alone, it ends the help.
     ``mask`` stands alone: it keeps one's own conversation out of the recording, or lets it in again.
     ``skill`` stands before the number of a skill; alone, it means the only one.
+    ``review`` stands alone: it asks for a review of one's own conversation, the present one or the last.
     ``back`` is the key that lets a parked employee talk again.
     """
 
@@ -28,6 +29,7 @@ class Codes:
     help: str = "*44"
     mask: str = "*45"
     skill: str = "*46"
+    review: str = "*47"
     back: str = "*"
 
 
@@ -69,12 +71,13 @@ def read(codes: Codes, dialled: str, extensions: Collection[str]) -> Feature | N
         (codes.help, "help"),
         (codes.mask, "mask"),
         (codes.skill, "skill"),
+        (codes.review, "review"),
     )
     found = [(code, word) for code, word in words if code and dialled.startswith(code)]
     if not found or dialled in extensions:
         return None
     code, word = max(found, key=lambda pair: len(pair[0]))
     rest = dialled.removeprefix(code)
-    if word == "mask" and rest:
+    if word in ("mask", "review") and rest:
         return None
     return Feature(word, rest) if rest.isdigit() or not rest else None

@@ -19,7 +19,7 @@ too, except for directors and administrators.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,6 +37,7 @@ __all__ = [
     "Subject",
     "allowed",
     "headed",
+    "heard",
     "reach",
     "reason",
     "shown",
@@ -199,11 +200,9 @@ def allowed(actor: Person, action: Action, subject: Subject, directory: Director
         return Decision(False, Reason.NOT_OWN)
     if not everywhere and not concerned & reach(actor, directory):
         return Decision(False, Reason.OTHER_GROUP)
-    if action in _HEARS:
-        people = directory.people
-        # Also whoever only rings: he may be the one to talk next.
-        if any(not people[one].monitored for one in subject.talkers | subject.rung if one in people):
-            return Decision(False, Reason.NOT_MONITORED)
+    # Also whoever only rings: he may be the one to talk next.
+    if action in _HEARS and not heard(subject.talkers | subject.rung, directory):
+        return Decision(False, Reason.NOT_MONITORED)
     if action is Action.WHISPER_TO_CUSTOMER and not everywhere and not actor.whisper_customer:
         return Decision(False, Reason.NO_CUSTOMER_WHISPER)
     return Decision(True, Reason.EVERYBODY if everywhere else Reason.HEAD)
@@ -228,6 +227,11 @@ def reach(actor: Person, directory: Directory) -> frozenset[str]:
 def shown(person: Person, directory: Directory) -> bool:
     """Whether somebody sees who supervised a conversation of his own: a group of his says so."""
     return any(directory.groups[key].shown for key in person.groups if key in directory.groups)
+
+
+def heard(people: Iterable[str], directory: Directory) -> bool:
+    """Whether anybody else may hear a conversation of these people."""
+    return all(directory.people[one].monitored for one in people if one in directory.people)
 
 
 def reason(decision: Decision, language: str = "en") -> str:

@@ -87,6 +87,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"outbound (\S+)", "исходящее {0}"),
         (r"OPTIONS answered ([0-9]+)", "ответ на OPTIONS: {0}"),
         (r"(\S+) is in no conversation", "{0} сейчас не разговаривает"),
+        (r"(\S+) has talked in no conversation yet", "{0} ещё ни с кем не говорил"),
         (r"(\S+) is in another conversation", "{0} в другом разговоре"),
         (r"somebody else talks in the place of (\S+)", "вместо {0} уже говорит другой"),
         (r"(\S+) has a prompter already", "у {0} уже есть подсказчик"),

@@ -99,6 +99,22 @@ def test_whoever_is_not_monitored_is_heard_by_nobody_else(action: Action) -> Non
     assert decide(SECRET, Action.DOWNLOAD_RECORDING, Subject.of("113", "101"))[0]
 
 
+def test_a_review_is_asked_for_by_talkers_alone_and_answered_by_others_alone() -> None:
+    for person in PEOPLE:
+        assert decide(person, Action.ASK_REVIEW, Subject.of(person.extension)) == (True, Reason.OWN)
+        assert decide(person, Action.ASK_REVIEW, Subject.of("199")) == (False, Reason.OWN_ONLY)
+        assert decide(person, Action.REVIEW, Subject.of(person.extension)) == (False, Reason.OWN_REVIEW)
+    assert decide(BORIS, Action.REVIEW, Subject.of("101")) == (True, Reason.HEAD)
+    assert decide(SERGEY, Action.REVIEW, Subject.of("101")) == (False, Reason.OTHER_GROUP)
+    # The others in the conversation are only heard along with whom it is about.
+    along = Subject(talkers=frozenset({"111"}), rung=frozenset({"101"}))
+    assert decide(BORIS, Action.SEE_REVIEW, along) == (False, Reason.OTHER_GROUP)
+    assert decide(ANNA, Action.SEE_REVIEW, along) == (False, Reason.NOT_OWN)
+    unheard = Subject(talkers=frozenset({"101"}), rung=frozenset({"113"}))
+    assert decide(BORIS, Action.REVIEW, unheard) == (False, Reason.NOT_MONITORED)
+    assert decide(BORIS, Action.SEE_REVIEW, unheard) == (True, Reason.HEAD)
+
+
 def test_a_telephone_that_only_rings_counts_as_soon_as_it_may_be_heard() -> None:
     ringing = Subject(talkers=frozenset({"101"}), rung=frozenset({"113"}))
     assert decide(BORIS, Action.LISTEN, ringing) == (False, Reason.NOT_MONITORED)
