@@ -329,9 +329,17 @@ class Call:
             if leg.media.accept(event.description) is None:
                 self._let_hear_early(leg)
                 return
-        if not self._ringing_sent:
+        if self._early is not None:
+            self._ring_in_sound()
+        elif not self._ringing_sent:
             self._ringing_sent = True
             self._desk.command(self._caller.session, Ring(status=180))
+
+    def _ring_in_sound(self) -> None:
+        """Who has heard a trunk that failed makes no ringing of his own any more."""
+        if self.hearing.silent:
+            with suppress(NotPossible):
+                self.hearing.play(self._caller, self.office.tones.ringback)
 
     def _let_hear_early(self, leg: Leg) -> None:
         self.hearing.connect((self._caller, leg))

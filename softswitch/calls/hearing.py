@@ -41,6 +41,11 @@ class Hearing:
         self._notices: dict[SourceId, tuple[Leg, ...]] = {}
         self._alone: Leg | None = None
 
+    @property
+    def silent(self) -> bool:
+        """Whether nobody hears anybody, and nothing plays."""
+        return not self._sides and self.player is None
+
     def connect(self, sides: Sequence[Leg]) -> None:
         """Let these hear each other as their roles say; what was played to one of them alone is over."""
         if self._alone is not None:

@@ -214,7 +214,7 @@ def _repair(path: Path, descriptor: int) -> Repaired:
 
 def form_of(found: bytes) -> Form | None:
     """Return the form of which these first bytes are our header up to its sizes, None if they are something else."""
-    # A power failure leaves zeros in place of the header.
+    # A disk that does not keep what it was told to leaves zeros in place of the header.
     if not any(found):
         return STEREO
     for form in _FORMS:

@@ -316,6 +316,8 @@ def _create(recording: _Recording) -> None:
     recording.descriptor = os.open(wav.part_path(recording.path), flags, 0o640)
     wav.claim(recording.descriptor)
     os.write(recording.descriptor, wav.header(0, recording.form))
+    # After a power failure nothing else would tell how many channels the samples are of: the header comes first.
+    os.fdatasync(recording.descriptor)
 
 
 def _append(recording: _Recording, silence: int, samples: bytes) -> None:

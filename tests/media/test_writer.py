@@ -78,6 +78,24 @@ class TestWriting:
         assert path.read_bytes() == wav.header(48_000) + SECOND + SECOND[:16_000]
         assert os.listdir(tmp_path) == ["call.wav"]
 
+    def test_the_header_is_on_the_disk_before_any_sample(
+        self, writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        synced: list[bytes] = []
+        sync = os.fdatasync
+
+        def watch(descriptor: int) -> None:
+            synced.append(os.pread(descriptor, 1000, 0))
+            sync(descriptor)
+
+        monkeypatch.setattr(os, "fdatasync", watch)
+        form = wav.Form(3, 16_000)
+        writer.open(1, tmp_path / "call.wav", form)
+        writer.write(1, bytes(600))
+        writer.close(1)
+        wait(writer)
+        assert synced == [wav.header(0, form), wav.header(600, form) + bytes(600)]
+
     def test_a_running_recording_is_playable_after_every_block(self, writer: Writer, tmp_path: Path) -> None:
         writer.open(1, tmp_path / "call.wav")
         for seconds in range(3):

@@ -206,6 +206,40 @@ def test_the_caller_no_longer_hears_a_trunk_that_failed_after_its_early_media():
     assert backup.talking
 
 
+def test_who_has_heard_a_trunk_that_failed_hears_ringing_where_the_next_one_sends_no_sound():
+    office = VirtualOffice(sound=True)
+    anna, provider = office.phone("101"), office.provider(early_media=True, answer=None, tone=880)
+    backup = office.provider(host=BACKUP, answer=None, tone=440)
+    anna.call("+79161234567")
+    office.run(2)
+    provider.refuse_now(503)
+    office.run(0.5)
+    assert backup.ringing
+    (ringback,) = office.office.tones.ringback.frequencies
+    assert anna.hears(ringback) > -30.0
+    assert anna.hears(880.0) < -60.0
+    backup.pick_up()
+    office.run(6)
+    assert anna.hears(440.0) > -20.0
+    assert anna.hears(ringback) < -40.0
+    anna.hang_up()
+    office.run(6)
+    assert office.settled()
+
+
+def test_early_media_goes_on_though_the_trunk_says_afterwards_that_it_rings():
+    office = VirtualOffice()
+    anna, provider = office.phone("101"), office.provider(early_media=True, answer=3.0)
+    anna.call("+79161234567")
+    office.run(1)
+    assert provider.dialog
+    provider._respond(provider.dialog.invite, 180)
+    office.run(1)
+    first, second = office.engine.rows
+    assert office.engine.rows[first] == {second: 1.0}
+    assert not office.engine.players
+
+
 def test_a_caller_may_hold_before_the_answer():
     office = VirtualOffice()
     anna = office.phone("101", reliable=True)

@@ -37,11 +37,14 @@ TOLERANCE = 1.0
 
 
 class Victim:
-    """One data folder, and the processes that live and die on it. Modules are loaded once, in a fork server."""
+    """One data folder, and the processes that live and die on it. Modules are loaded once, in a fork server.
 
-    def __init__(self, folder: Path) -> None:
+    ``people`` are lines of its configuration, those of the telephones of ``play`` unless told.
+    """
+
+    def __init__(self, folder: Path, people: str = "") -> None:
         self.host = fresh_host()
-        people = "".join(
+        people = people or "".join(
             f'[people.{101 + number}]\nname = "Person"\npassword = "secret-{101 + number}"\n'
             for number in range(2, 2 * PAIRS + 2)
         )
