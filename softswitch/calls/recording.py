@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from softswitch.calls.desk import Desk
-from softswitch.calls.leg import Leg
+from softswitch.calls.leg import Leg, LegState
 from softswitch.calls.office import Office
 from softswitch.errors import NotPossible
 from softswitch.events import (
@@ -118,5 +118,5 @@ class ConversationRecording:
 
 def _mask(legs: Iterable[Leg], *, masked: bool) -> None:
     for leg in legs:
-        if leg.media is not None:
+        if leg.media is not None and leg.state is not LegState.ENDED:
             leg.media.mask(masked, "conversation")

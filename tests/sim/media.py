@@ -44,6 +44,7 @@ class SilentEngine:
         self.recordings: dict[RecordingId, Path] = {}
         self.recorded: list[tuple[dict[Track, list[SourceId]], Path]] = []
         self.counted_again: list[PortId] = []
+        self.masked: set[PortId] = set()
         self.next: float | None = None
         self._events: list[MediaEvent] = []
         self._count = 0
@@ -76,6 +77,7 @@ class SilentEngine:
     def close_port(self, port: PortId) -> None:
         del self.open_ports[port]
         del self.rows[port]
+        self.masked.discard(port)
         assert all(port not in row for row in self.rows.values()), "somebody would hear a closed port"
         self._events.append(PortClosed(port, PortStats(port)))
 
@@ -106,6 +108,10 @@ class SilentEngine:
 
     def mask(self, port: PortId, masked: bool) -> None:
         assert port in self.open_ports
+        if masked:
+            self.masked.add(port)
+        else:
+            self.masked.discard(port)
 
     def send_digits(self, port: PortId, digits: str) -> None:
         assert port in self.open_ports

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import MappingProxyType
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from softswitch.calls.modes import Mode
+from softswitch.directory.people import Directory, Skill
 from softswitch.events import (
     ConversationEnded,
     HelpEnded,
@@ -16,7 +20,33 @@ from softswitch.events import (
     SupervisionStarted,
 )
 from softswitch.mixer.roles import HEARS
-from tests.stories.centre import NUMBER, Centre
+from tests.stories.centre import GROUPS, NUMBER, PEOPLE, Centre
+
+SKILLS = MappingProxyType(
+    {
+        "tariffs": Skill(key="tariffs", name="Tariffs", number="1", each=0.7),
+        "german": Skill(key="german", name="German", number="2", ring="all"),
+    }
+)
+ABLE = {"102": ("tariffs",), "103": ("tariffs", "german"), "105": ("tariffs", "german")}
+STAFF = {one.extension: replace(one, skills=ABLE.get(one.extension, ())) for one in PEOPLE}
+DISCLOSING = {key: replace(one, disclosure="both") for key, one in GROUPS.items()}
+DIRECTORIES = {
+    "as before": Directory(people=STAFF, groups=GROUPS, skills=SKILLS),
+    "nobody heads": Directory(people=STAFF, groups={k: replace(g, heads=()) for k, g in GROUPS.items()}, skills=SKILLS),
+    "not to be monitored": Directory(
+        people={**STAFF, "101": replace(STAFF["101"], monitored=False)}, groups=GROUPS, skills=SKILLS
+    ),
+    "everybody is told": Directory(people=STAFF, groups=DISCLOSING, skills=SKILLS),
+    "no skills": Directory(people={one.extension: one for one in PEOPLE}, groups=GROUPS),
+    **{
+        f"{gone} has left": Directory(
+            people={who: one for who, one in STAFF.items() if who != gone}, groups=GROUPS, skills=SKILLS
+        )
+        for gone in ("101", "105", "110")
+    },
+}
+"""Configurations that come into force in the midst of everything."""
 
 modes = st.sampled_from([Mode.LISTEN, Mode.WHISPER, Mode.BARGE, Mode.WHISPER_TO_CUSTOMER])
 heads = st.sampled_from(["110", "111", "100"])
@@ -24,7 +54,13 @@ steps = st.one_of(
     st.tuples(st.just("supervise"), heads, modes, st.booleans()),
     st.tuples(st.just("take over"), heads, st.booleans(), st.sampled_from(["101", "110"])),
     st.tuples(st.just("supervise a head"), st.just("100"), modes),
-    st.tuples(st.just("ask help"), st.sampled_from(["105", "group:sales"])),
+    st.tuples(st.just("ask help"), st.sampled_from(["105", "group:sales", "skill:tariffs", "skill:german"])),
+    st.tuples(st.just("mask"), st.booleans()),
+    st.tuples(st.just("second line"), st.sampled_from(["*44105", "*44", "*45", "*461", "*46"])),
+    st.tuples(st.just("reload"), st.sampled_from(sorted(DIRECTORIES)), st.booleans()),
+    st.tuples(st.just("late offer"), st.sampled_from(["110", "101", "second", "customer"]), st.booleans()),
+    st.tuples(st.just("lets it ring"), st.sampled_from(["101", "110", "102", "103", "105"]), st.booleans()),
+    st.tuples(st.just("declines"), st.sampled_from(["101", "110", "102", "103", "105"])),
     st.tuples(st.just("end help")),
     st.tuples(st.just("dial"), heads, st.sampled_from(["*41101", "*42101", "*43102", "*44105"])),
     st.tuples(st.just("key"), heads, st.sampled_from("013456789#")),
@@ -47,7 +83,10 @@ steps = st.one_of(
 def test_any_order_of_commands_keeps_the_rows_and_leaves_nothing(story: list[tuple[tuple[object, ...], float]]) -> None:
     office = Centre(sound=False)
     phones = {"101": office.anna, "110": office.boris, "customer": office.customer}
-    phones |= {name: office.phone(name) for name in ("111", "100", "105", "102")}
+    phones |= {name: office.phone(name) for name in ("111", "100", "105", "102", "103")}
+    phones["second"] = office.phone("101", host="10.0.9.1")
+    phones["second"].answer = None
+    office.reload(directory=DIRECTORIES["as before"])
     office.converse()
     for step, pause in story:
         match step:
@@ -61,6 +100,23 @@ def test_any_order_of_commands_keeps_the_rows_and_leaves_nothing(story: list[tup
                 press_parked(office, str(who))
             case ("stop", by):
                 office.attempt(lambda by=by: office._put(office.control.stop_supervising(by, office.now)))  # type: ignore[arg-type,misc]
+            case ("mask", on):
+                for call in office.control.calls:
+                    office.attempt(
+                        lambda call=call, on=on: office._put(  # type: ignore[misc]
+                            office.control.mask(call.id, on, "101", "api", office.now)
+                        )
+                    )
+            case ("second line", number) if phones["second"].idle:
+                phones["second"].call(number)  # type: ignore[arg-type]
+            case ("reload", which, whisper_track):
+                office.reload(directory=DIRECTORIES[which], whisper_track=whisper_track)  # type: ignore[index]
+            case ("late offer", who, late) if phones[who].idle:  # type: ignore[index]
+                phones[who].late_offer = late  # type: ignore[index,assignment]
+            case ("lets it ring", who, lets):
+                phones[who].answer = None if lets else 0.5  # type: ignore[index]
+            case ("declines", who) if phones[who].ringing:  # type: ignore[index]
+                phones[who].refuse_now(486)  # type: ignore[index]
             case ("ask help", whom):
                 office.ask_help(whom)  # type: ignore[arg-type]
             case ("end help",):
@@ -92,6 +148,7 @@ def test_any_order_of_commands_keeps_the_rows_and_leaves_nothing(story: list[tup
         only_whom_the_table_says(office)
     for phone in phones.values():
         phone.glares = 0
+        phone.answer = 0.5
         phone.come_back()
         phone.hang_up()
     for pause in (1.0, 10.0, 45.0):  # a telephone that was away answers what rang meanwhile, and stays to follow
@@ -139,11 +196,12 @@ def press_parked(office: Centre, who: str) -> None:
 
 
 def only_whom_the_table_says(office: Centre) -> None:
-    """No row has anybody whom the listener's role must not hear, nor himself."""
+    """No row has anybody whom the listener's role must not hear, nor himself; all of a masked call are masked."""
     roles = {}
     for call in office.control.calls:
         for leg in (*call.sides, *call.audience.legs):
             roles[leg.port] = leg.role
+            assert leg.port not in office.engine.open_ports or (leg.port in office.engine.masked) == call.masked  # type: ignore[union-attr]
     for listener, row in office.engine.rows.items():  # type: ignore[union-attr]
         for source in row:
             if source in office.engine.open_ports:
