@@ -397,7 +397,7 @@ class Endpoint:
                 self._keepalive.watch(change.binding, now)
 
     def _invite(self, request: Request, flow: Flow, now: float) -> list[Output]:
-        if self.overload.refuses():
+        if self.overload.refuses(now):
             # Not all shall come again at once.
             return self._refuse(request, Refusal(503, (("Retry-After", str(1 + self._ids.below(5))),)), flow)
         trunk = self._authority.trunk_of(flow)

@@ -459,10 +459,10 @@ class Switch:
     def _publish(self, event: Event) -> None:
         self.bus.publish(event)
 
-    def _note_wait(self, waited: float) -> None:
+    def _note_wait(self, waited: float, now: float, local: tuple[str, int]) -> None:
         # What waited for the start of the switch says nothing about how many calls it can carry.
         if self._running:
-            self.endpoint.overload.note(waited)
+            self.endpoint.overload.note(waited, now, local)
 
     def _on_media(self) -> None:
         for event in self.engine.events():

@@ -88,9 +88,9 @@ class SipShell(Generic[Out]):
         limits: StreamLimits | None = None,
         resolver: Resolver | None = None,
         trace: Trace | None = None,
-        on_waited: Callable[[float], None] = lambda _: None,
+        on_waited: Callable[[float, float, Address], None] = lambda _waited, _now, _local: None,
     ) -> None:
-        """``on_waited`` is told, before each datagram, how many seconds it waited for its turn."""
+        """``on_waited`` is told, before each datagram, how many seconds it waited for its turn, the time, and where."""
         self._endpoint, self._clock, self._listen, self._on_output = endpoint, clock, listen, on_output
         self._on_waited = on_waited
         self._trace = trace
@@ -261,13 +261,13 @@ class SipShell(Generic[Out]):
 
     # Inputs ---------------------------------------------------------------------------------------------------------
 
-    def _on_datagrams(self, datagrams: list[tuple[bytes, Flow]], waited: float = 0.0) -> None:
+    def _on_datagrams(self, datagrams: list[tuple[bytes, Flow]], waited: list[float]) -> None:
         self.received += len(datagrams)
         began = self._clock.now()
-        for data, flow in datagrams:
+        for (data, flow), lay in zip(datagrams, waited, strict=True):
             # Anew for each: what the one before set off has been given later times, and time must not run backward.
             now = self._clock.now()
-            self._on_waited(waited + now - began)
+            self._on_waited(lay + now - began, now, flow.local)
             if self._trace is not None:
                 self._trace.record(now, flow, data, sent=False)
             try:

@@ -43,7 +43,7 @@ UNREACHABLE = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREA
 class UdpPort:
     """One bound UDP socket. ``on_datagrams`` gets what one wake-up brought, in order of arrival.
 
-    It gets too how many seconds the first of them lay in the socket.
+    It gets too how many seconds each of them lay in the socket.
     ``on_unreachable(quote)`` gets the beginning of a datagram of ours that could
     not be delivered, as quoted by an ICMP error: anybody can forge one, so it must
     hold something that only the path can know. ``local_of(host)`` tells which of
@@ -55,7 +55,7 @@ class UdpPort:
     def __init__(
         self,
         sock: socket.socket,
-        on_datagrams: Callable[[list[tuple[bytes, Flow]], float], None],
+        on_datagrams: Callable[[list[tuple[bytes, Flow]], list[float]], None],
         on_unreachable: Callable[[bytes], None],
         local_of: Callable[[str], str],
     ) -> None:
@@ -79,7 +79,7 @@ class UdpPort:
         cls,
         host: str,
         port: int,
-        on_datagrams: Callable[[list[tuple[bytes, Flow]], float], None],
+        on_datagrams: Callable[[list[tuple[bytes, Flow]], list[float]], None],
         on_unreachable: Callable[[bytes], None],
         local_of: Callable[[str], str],
     ) -> UdpPort:
@@ -131,16 +131,14 @@ class UdpPort:
         return False
 
     def _drain(self) -> None:
-        received, erred, waited = [], False, -1.0
-        receive, buffer, view, flows = self._sock.recvfrom_into, self._buffer, self._view, self._flows
+        received: list[tuple[bytes, Flow]] = []
+        waited: list[float] = []
+        erred = False
+        receive, buffers, view, flows = self._sock.recvmsg_into, (self._buffer,), self._view, self._flows
         for _ in range(DRAIN):
             try:
-                if waited < 0:
-                    # The time of arrival costs 1 us a datagram, and the first one has waited longest.
-                    size, notes, _, address = self._sock.recvmsg_into((buffer,), 64)
-                    waited = _waited(notes)
-                else:
-                    size, address = receive(buffer)
+                # The times of arrival cost 1 us a datagram.
+                size, notes, _, address = receive(buffers, 64)
             except BlockingIOError:
                 break
             except OSError:  # an ICMP error, whose quote is in the error queue
@@ -154,6 +152,7 @@ class UdpPort:
             if flow is None:
                 flow = self._learn(remote)
             received.append((view[:size].tobytes(), flow))
+            waited.append(_waited(notes))
         if received:
             self._on_datagrams(received, waited)
         if erred or not received:  # the error itself may have been reported to ``send`` already
