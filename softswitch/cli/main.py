@@ -38,8 +38,7 @@ def run(terminal: Terminal, file: Path | None) -> None:
         names = {extension: person.name for extension, person in settings.directory.people.items()}
         screen.passwords(terminal, names, loaded.generated)
         terminal.print(terminal.say("passwords.kept", folder=str(settings.switch.data / "passwords")))
-        listen = ", ".join(str(one) for one in settings.sip.listen)
-        terminal.print(terminal.say("passwords.phone", domain=settings.switch.domain, listen=listen))
+        screen.telephone(terminal, settings.switch.domain, settings.sip.listen)
     from softswitch import switch
 
     try:

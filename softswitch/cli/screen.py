@@ -21,6 +21,7 @@ from softswitch.api.views import (
 )
 from softswitch.cli.records import RecordingRow
 from softswitch.cli.terminal import Terminal
+from softswitch.config.settings import Listener
 from softswitch.errors import Problem
 from softswitch.log import printable
 
@@ -36,6 +37,7 @@ __all__ = [
     "review",
     "reviews",
     "status",
+    "telephone",
 ]
 
 _STYLES = {
@@ -264,6 +266,27 @@ def passwords(terminal: Terminal, names: Mapping[str, str], made: Mapping[str, s
     table.title = terminal.say("passwords.title")
     table.title_justify = "left"
     terminal.console().print(table)
+
+
+def telephone(terminal: Terminal, domain: str, listen: Sequence[Listener]) -> None:
+    """Print what is set in a telephone, which is all it needs beside its number and password."""
+    rows = [
+        ("user", terminal.say("phone.user.is")),
+        ("password", terminal.say("phone.password.is")),
+        ("domain", printable(domain)),
+    ]
+    transports: dict[tuple[str, int], list[str]] = {}
+    for one in listen:
+        transports.setdefault((one.host, one.port), []).append(one.transport.upper())
+    for (host, port), spoken in transports.items():
+        machine = terminal.say("phone.machine") if host in ("0.0.0.0", "::") else host
+        either = f" {terminal.say('or')} ".join(spoken)
+        rows.append(("server", terminal.say("phone.server.is", host=machine, port=port, transports=either)))
+    grid = _grid()
+    for key, value in rows:
+        grid.add_row(terminal.say(f"phone.{key}"), Text(value, "bold"))
+    terminal.print(terminal.say("phone"))
+    terminal.console().print(grid)
 
 
 def problem(terminal: Terminal, found: Problem) -> str:

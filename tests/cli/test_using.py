@@ -141,6 +141,28 @@ def test_check_shows_warnings_and_is_content(office: Office) -> None:
     assert not (office.folder / "var").exists()
 
 
+def test_the_first_run_shows_passwords_once_and_all_that_is_set_in_a_telephone(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("softswitch.switch.run", lambda loaded: None)
+    office.config.write_text(
+        SWITCH + '[people.101]\nname = "A"\npassword = "generate"\n'
+        '[sip]\nlisten = ["udp:0.0.0.0:5060", "tcp:0.0.0.0:5060", "udp:192.0.2.7:5070"]\n'
+    )
+    done = office.call("run")
+    assert done.code == 0
+    at = done.lines.index("Settings of a phone")
+    assert [" ".join(line.split()) for line in done.lines[at + 1 :]] == [
+        "user name the extension",
+        "password as shown above",
+        "domain pbx.example",
+        "server, and outbound proxy (route) this machine's address, port 5060, UDP or TCP",
+        "server, and outbound proxy (route) 192.0.2.7, port 5070, UDP",
+    ]
+    again = office.call("run")
+    assert (again.code, again.out) == (0, "")
+
+
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_a_wrong_file_is_refused_line_by_line(office: Office, command: str) -> None:
     office.config.write_text(SWITCH + "[sip]\ncontacts = 0\nlisten = 5\n")
