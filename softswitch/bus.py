@@ -23,7 +23,9 @@ class Subscription:
     finds their number in ``lost``: a slow reader must never hold the switch.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, losing: Callable[[Subscription], None] = lambda _: None) -> None:
+        """``losing`` hears of each event that is lost."""
+        self._losing = losing
         self._events: deque[Event] = deque(maxlen=limit)
         self._wake = asyncio.Event()
         self._closed = False
@@ -32,6 +34,7 @@ class Subscription:
     def put(self, event: Event) -> None:
         if len(self._events) == self._events.maxlen:
             self.lost += 1
+            self._losing(self)
         self._events.append(event)
         self._wake.set()
 
@@ -53,8 +56,13 @@ class Subscription:
 class Bus:
     """Hands each event to the journal, then to every listener in order of subscription."""
 
-    def __init__(self, number: Callable[[Event], Event]) -> None:
-        """``number`` is the journal's append: it returns the event with ``seq``, ``node`` and ``at`` filled in."""
+    def __init__(self, number: Callable[[Event], Event], losing: Callable[[], None] = lambda: None) -> None:
+        """``number`` is the journal's append: it returns the event with ``seq``, ``node`` and ``at`` filled in.
+
+        ``losing`` hears when a reader begins to lose events; ``lost`` is how many all readers together have lost.
+        """
+        self._losing = losing
+        self.lost = 0
         self._number = number
         self._listeners: list[Callable[[Event], None]] = []
         self._subscriptions: list[Subscription] = []
@@ -72,9 +80,14 @@ class Bus:
         self._listeners.append(listener)
 
     def subscribe(self, limit: int = 10_000) -> Subscription:
-        subscription = Subscription(limit)
+        subscription = Subscription(limit, self._lose)
         self._subscriptions.append(subscription)
         return subscription
+
+    def _lose(self, subscription: Subscription) -> None:
+        self.lost += 1
+        if subscription.lost == 1:
+            self._losing()
 
     def unsubscribe(self, subscription: Subscription) -> None:
         if subscription in self._subscriptions:

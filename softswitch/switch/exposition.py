@@ -127,6 +127,8 @@ class _View(Collector):
         yield _gauge("softswitch_journal_lag_events", "events that the database has not yet", journal.lag)
         yield _gauge("softswitch_journal_spool_bytes", "bytes of the journal's files", journal.spool_bytes)
         yield CounterMetricFamily("softswitch_journal_lost", "events lost for want of memory and disk", journal.lost)
+        unread = "events that readers were too slow for; the journal has them"
+        yield CounterMetricFamily("softswitch_events_unread", unread, self._switch.bus.lost)
 
 
 def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:

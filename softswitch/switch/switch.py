@@ -313,7 +313,10 @@ class Switch:
         self._recovered = await self.journal.recover(beat=False)
         self.records = Records.open(switch.data, url)
         undo.push_async_callback(self.records.close)
-        self.bus = Bus(self.journal.append)
+        self.bus = Bus(
+            self.journal.append,
+            lambda: self._log.warning("a reader of events is too slow, and does not get the oldest ones"),
+        )
         self.clearing = Clearing(lambda: self.settings, self.records, self._publish, self.alarms, self.clock, self._log)
         self.bus.listen(self.live.apply)
         self.bus.listen(self._metrics.apply)

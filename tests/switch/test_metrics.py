@@ -62,6 +62,7 @@ async def test_a_call_is_seen_while_it_lasts_and_after(tmp_path: Path) -> None:
     assert after["softswitch_sip_messages_total received"] >= 10
     assert after["softswitch_journal_events_total"] > during["softswitch_journal_events_total"] > 0
     assert after["softswitch_journal_spool_bytes"] > 0
+    assert after["softswitch_events_unread_total"] == 0
     ticks = after["softswitch_media_tick_lateness_seconds_count"]
     assert ticks == after["softswitch_media_tick_lateness_seconds_bucket +Inf"] > 0
 
