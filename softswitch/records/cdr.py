@@ -325,6 +325,15 @@ class ConversationFold:
                 if leg is not None and leg.phase != "over":
                     self._change(leg, event)
 
+    def present(self, up: float, at: datetime) -> datetime:
+        """Return the present by the clock that the conversation began with.
+
+        ``up`` is the monotonic time of the machine that it runs on, ``at`` the civil time, which may have been set.
+        """
+        if self._up and 0 <= up - self._up < LONGEST:
+            return self.now + timedelta(seconds=up - self._up)
+        return at + self._ahead
+
     def _time_of(self, event: Event) -> datetime:
         """Return the event's time by the clock that the conversation began with."""
         before, self._up = self._up, event.up

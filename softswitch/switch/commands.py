@@ -117,10 +117,10 @@ class SwitchCommands:
 
     async def calls(self, finished: int) -> list[CallRow]:
         switch = self._switch
-        now = switch.clock.utc()
+        now, civil = switch.clock.now(), switch.clock.utc()
         scores = switch.control.scores
         rows = [
-            present.call_row(fold.cdr(), now, fold.state, scores(conversation))
+            present.call_row(fold.cdr(), fold.present(now, civil), fold.state, scores(conversation))
             for conversation, fold in switch.live.conversations.items()
         ]
         if finished:
@@ -131,12 +131,13 @@ class SwitchCommands:
     async def show(self, conversation: str, language: str) -> ConversationView:
         switch = self._switch
         found = await switch.records.find(conversation)
+        fold, now, civil = switch.live.conversations.get(found), switch.clock.now(), switch.clock.utc()
         return present.conversation_view(
             await switch.records.cdr(found),
             await switch.records.timeline(found),
             language,
             {extension: person.name for extension, person in switch.settings.directory.people.items()},
-            switch.clock.utc(),
+            civil if fold is None else fold.present(now, civil),
         )
 
     async def trace(self, conversation: str) -> LadderView:

@@ -259,3 +259,15 @@ def test_the_end_that_a_restart_tells_is_by_the_clock_of_the_call() -> None:
     told = fold([*before, *dead, end]).cdr()
     assert (told.talk, told.hold) == (40.0, 15.0)
     assert told.ended_at == at(60)
+
+
+def test_the_present_of_a_call_goes_by_the_clock_that_it_began_with() -> None:
+    arrived = replace(call()[0], up=100.0)
+    for civil in (7200, -7200):
+        assert fold([arrived]).present(175.5, at(civil)) == at(75.5)
+    # The machine was started anew: its monotonic clock says nothing about the time before.
+    assert fold([arrived]).present(5.0, at(300)) == at(300)
+
+
+def test_the_present_of_a_call_without_monotonic_times_is_the_civil_one() -> None:
+    assert fold(call()[:1]).present(175.5, at(30)) == at(30)

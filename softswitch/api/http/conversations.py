@@ -12,9 +12,10 @@ from typing_extensions import TypedDict
 from softswitch.api import present
 from softswitch.api.http import recordings
 from softswitch.api.http.access import Access, GuardedRoute, needs
+from softswitch.api.http.exchange import present_of
 from softswitch.api.http.problems import language_of
 from softswitch.api.http.sight import OF_REVIEWS, discreet, discreet_lines, kept_from, subject_of
-from softswitch.api.views import CallRow, RecordingRow, TimelineLine
+from softswitch.api.views import CallRow, RecordingRow, ReviewRow, TimelineLine
 from softswitch.directory.people import Role
 from softswitch.directory.permissions import SUPERVISING, Action, Subject, reach
 from softswitch.errors import NoSuch, NotPossible
@@ -40,10 +41,11 @@ class Page(TypedDict):
 
 
 class Conversation(TypedDict):
-    """``may`` are the actions that whoever asks may do to it now."""
+    """``may`` are the actions that whoever asks may do to it now; ``reviews`` those that concern him."""
 
     call: CallRow
     recordings: list[RecordingRow]
+    reviews: list[ReviewRow]
     may: list[str]
 
 
@@ -90,12 +92,17 @@ async def conversation(conversation: Id, access: Annotated[Access, needs(Action.
     subject = subject_of(cdr)
     access.require(subject, cdr.conversation)
     live = cdr.ended_at is None
-    at_any_time = (Action.READ_TIMELINE, Action.DOWNLOAD_RECORDING)
+    at_any_time = (Action.READ_TIMELINE, Action.DOWNLOAD_RECORDING, Action.ASK_REVIEW)
     while_it_runs = (Action.HANG_UP, Action.MASK, Action.INVITE_PROMPTER, *sorted(SUPERVISING))
     actions = (*at_any_time, *while_it_runs) if live else at_any_time
     return Conversation(
         call=_row(access, cdr),
         recordings=present.recording_rows(cdr),
+        reviews=[
+            present.review_row(one, cdr)
+            for one in cdr.reviews
+            if access.decide(Subject.of(one.employee), Action.SEE_REVIEW)
+        ],
         may=[action.value for action in actions if access.decide(subject, action)],
     )
 
@@ -217,7 +224,7 @@ def _row(access: Access, cdr: Cdr) -> CallRow:
     fold = access.exchange.live.conversations.get(cdr.conversation)
     row = present.call_row(
         cdr,
-        access.exchange.clock.utc(),
+        present_of(access.exchange, cdr.conversation),
         None if fold is None else fold.state,
         access.exchange.scores(cdr.conversation),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -17,7 +18,7 @@ from softswitch.ids import ConversationId
 from softswitch.records.live import Live
 from softswitch.records.query import Records
 
-__all__ = ["Exchange", "Mode", "Supervision", "SupervisionRow"]
+__all__ = ["Exchange", "Mode", "Supervision", "SupervisionRow", "present_of"]
 
 Mode = Literal["listen", "whisper", "whisper to customer", "barge", "take over"]
 
@@ -125,3 +126,9 @@ class Exchange(Protocol):
     def metrics(self) -> tuple[bytes, str] | None:
         """Return the exposition for Prometheus and its content type, None if this switch has none."""
         ...
+
+
+def present_of(exchange: Exchange, conversation: ConversationId) -> datetime:
+    """Return the present by the clock that a conversation which runs began with, else the civil time."""
+    fold, clock = exchange.live.conversations.get(conversation), exchange.clock
+    return clock.utc() if fold is None else fold.present(clock.now(), clock.utc())

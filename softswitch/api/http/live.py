@@ -33,7 +33,7 @@ from starlette.websockets import WebSocketDisconnect
 from softswitch import events as facts
 from softswitch.api import present
 from softswitch.api.http.access import Access, admit, follows
-from softswitch.api.http.exchange import Exchange
+from softswitch.api.http.exchange import Exchange, present_of
 from softswitch.api.http.problems import OtherSite, Unauthorized
 from softswitch.api.http.sight import HIDDEN, OF_REVIEWS, SUPERVISOR, discreet, kept_from, subject_of
 from softswitch.api.views import PersonRow
@@ -96,6 +96,7 @@ class Feed:
         self._rows: dict[str, PersonRow] = {}
         self._cdrs: dict[ConversationId, Cdr] = {}
         self._reviews: list[tuple[ReviewRecord, Cdr]] | None = None
+        self._reviewed = 0
         exchange.bus.listen(self.apply)
 
     @property
@@ -109,6 +110,7 @@ class Feed:
         person = getattr(event, "person", "") if event.conversation is None else ""
         if kind.__name__ in OF_REVIEWS:
             person, self._reviews = getattr(event, "employee", ""), None
+            self._reviewed += 1
             if event.conversation is not None:
                 self._final.pop(event.conversation, None)
         if kind is facts.ConfigReloaded:
@@ -158,9 +160,9 @@ class Feed:
     async def reviews(self) -> list[tuple[ReviewRecord, Cdr]]:
         """Return the open reviews and their conversations; all readers share them."""
         if self._reviews is None:
-            last = self.last
+            reviewed = self._reviewed
             found = await self._exchange.records.reviews(ReviewSearch(open=True, limit=MOST_REVIEWS))
-            if last != self.last:
+            if reviewed != self._reviewed:
                 return found
             self._reviews = found
         return self._reviews
@@ -353,7 +355,7 @@ class _Reader:
         if state is None and (fold := self._exchange.live.conversations.get(cdr.conversation)) is not None:
             state = fold.state
         scores = self._exchange.scores(cdr.conversation)
-        row = present.call_row(cdr, self._exchange.clock.utc(), state, scores)
+        row = present.call_row(cdr, present_of(self._exchange, cdr.conversation), state, scores)
         return discreet(row) if self._kept(cdr) else row
 
     def _hidden(self, change: Change, cdr: Cdr) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from softswitch.events import Event, LegAnswered, LegEnded, LegOffered
+from softswitch.events import NO_TIME, Event, LegAnswered, LegEnded, LegOffered
 from softswitch.ids import ConversationId, LegId
 from tests.api.http.office import Office, office
 from tests.records.story import at, call
@@ -127,7 +128,20 @@ async def test_one_conversation_with_its_legs_recordings_and_what_may_be_done(he
     assert set(running["may"]) > {"hang up", "listen", "whisper", "barge", "take over"}
     assert "whisper to customer" not in running["may"]
     own = (await (await here.client("101")).get("/api/v1/conversations/running")).json()
-    assert own["may"] == ["read timeline", "download recording", "hang up", "mask recording", "invite prompter"]
+    assert own["may"][:3] == ["read timeline", "download recording", "ask for review"]
+    assert own["may"][3:] == ["hang up", "mask recording", "invite prompter"]
+
+
+async def test_how_long_a_call_lasts_does_not_jump_with_the_civil_clock(here: Office, monkeypatch: pytest.MonkeyPatch):
+    events = [replace(event, conversation=ConversationId("new"), at=NO_TIME) for event in call()[:9]]
+    here.happen(events)
+    here.clock.advance_to(here.clock.now() + 75.0)
+    right = here.clock.utc()
+    client = await here.client("110")
+    for wrong in (timedelta(hours=3), timedelta(hours=-3)):
+        monkeypatch.setattr(here.clock, "utc", lambda wrong=wrong: right + wrong)
+        one = (await client.get("/api/v1/conversations/new")).json()["call"]
+        assert (one["duration"], one["started"]) == (75.0, "2026-11-23T09:00:00.000Z")
 
 
 async def test_a_conversation_that_never_was_is_not_found(here: Office):

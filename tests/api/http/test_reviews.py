@@ -182,6 +182,20 @@ async def test_a_long_list_comes_in_pages(here: Office) -> None:
     assert (await boris.get("/api/v1/reviews", params={"cursor": "none"})).status_code == 404
 
 
+async def test_the_conversation_tells_of_its_review_whom_that_concerns(here: Office, anna: httpx.AsyncClient) -> None:
+    await anna.post(ASK, json={"note": "listen"})
+    found = {}
+    for who in ("101", "102", "110", "100"):
+        view = (await (await here.client(who)).get("/api/v1/conversations/c1")).json()
+        found[who] = [one["note"] for one in view["reviews"]], "ask for review" in view["may"]
+    assert found == {
+        "101": (["listen"], True),
+        "102": ([], True),
+        "110": (["listen"], False),
+        "100": (["listen"], False),
+    }
+
+
 # "May leave time-stamped comments and a mark; the agent sees them" --------------------------------------------------
 
 
