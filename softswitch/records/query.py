@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import and_, func, or_, select, true
+from sqlalchemy import Connection, and_, func, inspect, or_, select, true
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -103,7 +103,8 @@ class Records:
         wanted = select(table.conversation).where(table.conversation.not_in(names), *of_reviews.conditions(search))
         wanted = wanted.order_by(table.asked_at.desc(), table.conversation.desc(), table.employee.desc())
         async with _reading(self._database) as connection:
-            if connection is not None:
+            # An older version, which knew none, may have made the database.
+            if connection is not None and await connection.run_sync(_has_reviews):
                 names |= set((await connection.execute(wanted.limit(search.limit))).scalars())
             found = await self._folds(connection, names, tail)
         cdrs = [fold.cdr() for name, fold in found.items() if name in names]
@@ -228,6 +229,10 @@ class Records:
 
 _UNFOLDED = tuple(kind.__name__ for kind in (LegDialog, DigitPressed))
 """Kinds of which there are many, and which a detail record has nothing of."""
+
+
+def _has_reviews(connection: Connection) -> bool:
+    return inspect(connection).has_table(reviews.name)
 
 
 def _folded(bodies: Iterable[str], tail: Iterable[Record]) -> dict[ConversationId, ConversationFold]:

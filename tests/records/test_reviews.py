@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import base64
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from softswitch.events import Event, ReviewAsked, ReviewClosed, ReviewCommented, ReviewMarked
 from softswitch.ids import ConversationId
 from softswitch.records.cdr import ConversationFold
 from softswitch.records.query import Records
+from softswitch.records.rebuild import rebuild
 from softswitch.records.reviews import (
     OfReview,
     ReviewRecord,
@@ -23,6 +26,8 @@ from softswitch.records.reviews import (
     place,
     place_of,
 )
+from softswitch.store.database import Database
+from softswitch.store.schema import review_comments, reviews
 from tests.records.office import Office
 from tests.records.story import at, call
 from tests.records.strategies import event_sequences
@@ -152,11 +157,6 @@ async def test_reviews_are_found_in_the_spool_and_in_the_database_alike(tmp_path
 
 
 async def test_the_rows_tell_what_the_fold_tells(tmp_path: Path) -> None:
-    from sqlalchemy import select
-
-    from softswitch.store.database import Database
-    from softswitch.store.schema import review_comments, reviews
-
     office = await Office(tmp_path).start()
     office.publish(*call(), asked(100, note="the price"), commented(200, "too fast", 41.5))
     await office.journal.flush()
@@ -168,3 +168,23 @@ async def test_the_rows_tell_what_the_fold_tells(tmp_path: Path) -> None:
     await database.close()
     assert tuple(review) == ("c1", "101", at(100), "the price", None, "", None, "", 1)
     assert tuple(said) == ("c1", "101", 1, datetime(2026, 11, 23, 9, 3, 20, tzinfo=UTC), "110", 1, 41.5, "too fast")
+
+
+async def test_a_database_of_an_older_version_has_no_reviews_until_it_is_prepared(tmp_path: Path) -> None:
+    office = await Office(tmp_path).start()
+    office.publish(*call(), asked(100))
+    await office.journal.flush()
+    await office.stop()
+    with sqlite3.connect(tmp_path / "softswitch.db") as connection:
+        connection.execute("DROP TABLE reviews")
+        connection.execute("DROP TABLE review_comments")
+    records = Records.open(tmp_path)
+    assert await records.reviews(ReviewSearch()) == []
+    assert (await records.cdr("c1")).reviews != ()
+    await records.close()
+    database = Database(tmp_path / "softswitch.db")
+    assert (await rebuild(database)).unread == 0
+    await database.close()
+    records = Records.open(tmp_path)
+    assert [one.employee for one, _ in await records.reviews(ReviewSearch())] == ["101"]
+    await records.close()

@@ -10,7 +10,8 @@ state of what changed, so that one may be applied twice and order never matters.
 Who comes back with ``?since=1042`` gets the deltas after that, or a new snapshot
 when they are gone. Everybody is sent what he may see, under the directory in
 force at that moment; a reload of the configuration sends a new snapshot. The
-reviews of a snapshot are the open ones; only whoever asked, his heads and directors are told of them.
+reviews of a snapshot are the open ones, null when the database cannot be read; only whoever asked, his heads and
+directors are told of them.
 
 The feed itself only notes what changed; rows are made when there is somebody to
 send them to. Readers share it, each at a place of his own, so that memory does not
@@ -28,6 +29,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, WebSocket
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.websockets import WebSocketDisconnect
 
 from softswitch import events as facts
@@ -36,7 +38,7 @@ from softswitch.api.http.access import Access, admit, follows
 from softswitch.api.http.exchange import Exchange, present_of
 from softswitch.api.http.problems import OtherSite, Unauthorized
 from softswitch.api.http.sight import HIDDEN, OF_REVIEWS, SUPERVISOR, discreet, kept_from, subject_of
-from softswitch.api.views import PersonRow
+from softswitch.api.views import PersonRow, ReviewRow
 from softswitch.directory.permissions import Action, Subject
 from softswitch.errors import NoSuch
 from softswitch.events import Event
@@ -157,11 +159,14 @@ class Feed:
         if self._made != self.last:
             self._made, self._rows, self._cdrs = self.last, {}, {}
 
-    async def reviews(self) -> list[tuple[ReviewRecord, Cdr]]:
-        """Return the open reviews and their conversations; all readers share them."""
+    async def reviews(self) -> list[tuple[ReviewRecord, Cdr]] | None:
+        """Return the open reviews and their conversations, which all readers share; None: the database is away."""
         if self._reviews is None:
             reviewed = self._reviewed
-            found = await self._exchange.records.reviews(ReviewSearch(open=True, limit=MOST_REVIEWS))
+            try:
+                found = await self._exchange.records.reviews(ReviewSearch(open=True, limit=MOST_REVIEWS))
+            except (SQLAlchemyError, OSError):
+                return None
             if reviewed != self._reviewed:
                 return found
             self._reviews = found
@@ -298,14 +303,25 @@ class _Reader:
         ]
         visible = frozenset(one for one in self._exchange.directory.people if self._sees(Subject.of(one)))
         people = self._feed.people(visible)
-        reviews = [
+        return await self._send(
+            {
+                "type": "snapshot",
+                "seq": self._at,
+                "conversations": rows,
+                "people": people,
+                "reviews": await self._reviews(),
+            }
+        )
+
+    async def _reviews(self) -> list[ReviewRow] | None:
+        found = await self._feed.reviews()
+        if found is None:
+            return None
+        return [
             present.review_row(review, cdr)
-            for review, cdr in await self._feed.reviews()
+            for review, cdr in found
             if self._access.decide(Subject.of(review.employee), Action.SEE_REVIEW)
         ]
-        return await self._send(
-            {"type": "snapshot", "seq": self._at, "conversations": rows, "people": people, "reviews": reviews}
-        )
 
     async def _delta(self, change: Change) -> dict[str, Any] | None:
         """Return one change as this reader may see it, None if he may not."""

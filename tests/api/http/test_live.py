@@ -234,6 +234,18 @@ async def test_a_review_that_is_closed_is_told_as_closed_and_is_in_no_snapshot(h
         assert (await reader.next())["reviews"] == []
 
 
+async def test_who_comes_while_the_database_is_away_gets_the_present_without_reviews(
+    here: Office, monkeypatch: pytest.MonkeyPatch
+):
+    async def away(_: object) -> None:
+        raise OSError("no route to the database")
+
+    monkeypatch.setattr(here.records, "reviews", away)
+    async with reading(here, "110") as reader:
+        snapshot = await reader.next()
+    assert (len(snapshot["conversations"]), snapshot["reviews"]) == (1, None)
+
+
 async def test_who_listens_is_told_to_those_who_are_listened_to_where_their_group_says_so(here: Office):
     here.groups["sales"] = replace(here.groups["sales"], shown=True)
     leg = {"conversation": ConversationId("running"), "leg": LegId("s"), "at": at(130)}
