@@ -53,5 +53,8 @@ docs: setup
 	@$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
+# All that is made anew, and nothing else: var/ holds recordings and the journal.
 clean:
-	rm -rf .venv build docs/_build softswitch/media/*.so
+	rm -rf .venv build dist *.egg-info docs/_build docs/reference softswitch/media/*.so
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache
+	find softswitch tests benchmarks docs ext -name __pycache__ -type d -prune -exec rm -rf {} +
