@@ -27,7 +27,6 @@ from softswitch.events import (
     DeviceBound,
     Event,
     LegAnswered,
-    LegDialog,
     LegEnded,
     LegOffered,
     LegRinging,
@@ -57,24 +56,31 @@ BOUND = DeviceBound(
     registered_at=NOW,
     user_agent="Telephone/1.5.2",
 )
-CALLS = 500  # of 13 events each: 6,500, fewer than the journal holds in memory
+CALLS = 500  # of 11 events each: 5,500, fewer than the journal holds in memory
 DIALOG = json.dumps(dict.fromkeys(("call_id", "local", "remote", "target", "route"), "sip:101@192.168.1.20:5060"))
 
 
 def call(number: int) -> list[Event]:
     c, a, b = ConversationId(f"call{number:08}"), LegId(f"a{number}"), LegId(f"b{number}")
     arrived = CallArrived(
-        conversation=c, leg=a, origin="person:101", caller="101", caller_name="Анна Орлова", called="102", call_id="x"
+        conversation=c,
+        leg=a,
+        origin="person:101",
+        caller="101",
+        caller_name="Анна Орлова",
+        called="102",
+        call_id="x",
+        dialog=DIALOG,
     )
     return [
         arrived,
         CallRouted(conversation=c, to="person:102", rule="extension"),
-        LegOffered(conversation=c, leg=b, party="person:102", target="sip:102@192.168.1.21:5060", call_id="y"),
+        LegOffered(
+            conversation=c, leg=b, party="person:102", target="sip:102@192.168.1.21:5060", call_id="y", dialog=DIALOG
+        ),
         LegRinging(conversation=c, leg=b, status=180),
-        LegAnswered(conversation=c, leg=b, codec="PCMA"),
-        LegDialog(conversation=c, leg=b, state=DIALOG),
-        LegAnswered(conversation=c, leg=a, codec="PCMA"),
-        LegDialog(conversation=c, leg=a, state=DIALOG),
+        LegAnswered(conversation=c, leg=b, codec="PCMA", dialog=DIALOG),
+        LegAnswered(conversation=c, leg=a, codec="PCMA", dialog=DIALOG),
         RecordingStarted(conversation=c, path=f"2026/11/23/{c}.wav"),
         LegEnded(conversation=c, leg=a, cause="hung up"),
         LegEnded(conversation=c, leg=b, cause="local", remote=False),

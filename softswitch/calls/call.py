@@ -146,6 +146,7 @@ class Call:
                 called=incoming.request.uri.user or "",
                 call_id=incoming.request.call_id,
                 withheld=incoming.withheld,
+                dialog=self.legs.new_dialog(self._caller),
             )
         )
 
@@ -187,7 +188,6 @@ class Call:
             warning = (("Warning", f'{refused.warning} softswitch "{refused.reason}"'),)
             self.come_to_nothing(replace(UNSUITABLE, cause=refused.reason, headers=warning))
             return False
-        self.legs.publish_dialog(self._caller)
         return True
 
     def _go(self, dialled: str, now: float) -> None:
@@ -220,10 +220,13 @@ class Call:
         self.legs.add(leg)
         self.publish(
             facts.LegOffered(
-                leg=leg.id, party=party, target=str(invite.target), call_id=self._desk.call_id(leg.session)
+                leg=leg.id,
+                party=party,
+                target=str(invite.target),
+                call_id=self._desk.call_id(leg.session),
+                dialog=self.legs.new_dialog(leg),
             )
         )
-        self.legs.publish_dialog(leg)
         return True
 
     # What an attendant commands --------------------------------------------------------------------------------------
@@ -358,8 +361,7 @@ class Call:
         self.partner, self.sides = leg, (self._caller, leg)
         leg.state = LegState.TALKING
         self._hunt.stop()
-        self.publish(facts.LegAnswered(leg=leg.id, codec=str(leg.codec or "")))
-        self.legs.publish_dialog(leg)
+        self.publish(facts.LegAnswered(leg=leg.id, codec=str(leg.codec or ""), dialog=self.legs.new_dialog(leg)))
         if self._caller.state is not LegState.TALKING:
             self._accept_caller(leg)
         self.hearing.connect(self.sides)
@@ -381,9 +383,10 @@ class Call:
         description = self._early or self._describe_to_caller(callee)
         self._caller.state = LegState.TALKING
         self._answered_caller = True
-        self.publish(facts.LegAnswered(leg=self._caller.id, codec=str(self._caller.codec or "")))
+        # Nothing is sent before this event of the session has been dealt with: the fact stands before the 200 goes out.
         self._desk.command(self._caller.session, Accept(description=description))
-        self.legs.publish_dialog(self._caller)
+        dialog = self.legs.new_dialog(self._caller)
+        self.publish(facts.LegAnswered(leg=self._caller.id, codec=str(self._caller.codec or ""), dialog=dialog))
 
     def _describe_to_caller(self, callee: Leg | None) -> SessionDescription:
         """Our answer to the caller's offer, in the callee's codec if the caller has it; our offer if he made none."""

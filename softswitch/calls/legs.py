@@ -112,10 +112,17 @@ class Legs:
 
     def publish_dialog(self, leg: Leg) -> None:
         """Tell what a new process would need to release the peer, if it has changed."""
-        state = self._desk.dialog(leg.session)
-        if state is not None and state != leg.dialog:
-            leg.dialog = state
+        state = self.new_dialog(leg)
+        if state:
             self._publish(facts.LegDialog(leg=leg.id, state=state))
+
+    def new_dialog(self, leg: Leg) -> str:
+        """Return the same for whoever tells it with something else; "" if it has not changed."""
+        state = self._desk.dialog(leg.session)
+        if state is None or state == leg.dialog:
+            return ""
+        leg.dialog = state
+        return state
 
 
 def _numeric(host: str) -> str | None:

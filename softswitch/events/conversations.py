@@ -52,7 +52,10 @@ Result = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallArrived(Event):
-    """The first INVITE of a conversation, authenticated. ``origin`` is "person:101" or "trunk:provider"."""
+    """The first INVITE of a conversation, authenticated. ``origin`` is "person:101" or "trunk:provider".
+
+    ``dialog`` as in ``LegDialog``.
+    """
 
     leg: LegId
     origin: str
@@ -61,6 +64,7 @@ class CallArrived(Event):
     called: str
     call_id: str
     withheld: bool = False
+    dialog: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +80,7 @@ class LegOffered(Event):
     """We rang a device or a trunk. ``party`` is "person:102" or "trunk:provider", ``target`` the URI called.
 
     ``purpose`` "supervise" or "prompt": whoever is there stands beside the two who
-    talk; a supervisor who called us by himself has no ``target``.
+    talk; a supervisor who called us by himself has no ``target``. ``dialog`` as in ``LegDialog``.
     """
 
     leg: LegId
@@ -84,6 +88,7 @@ class LegOffered(Event):
     target: str
     call_id: str
     purpose: Literal["call", "supervise", "prompt"] = "call"
+    dialog: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,15 +99,19 @@ class LegRinging(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegAnswered(Event):
-    """The leg talks from now on. For the caller's leg: our 200 went out."""
+    """The leg talks from now on. For the caller's leg: our 200 goes out. ``dialog`` as in ``LegDialog``."""
 
     leg: LegId
     codec: str
+    dialog: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegDialog(Event):
-    """What is needed to release the peer after a crash: the fields of ``sip.events.DialogState`` as JSON text."""
+    """What is needed to release the peer after a crash: the fields of ``sip.events.DialogState`` as JSON text.
+
+    Told when it changed without anything else to tell; where a leg begins or answers, ``dialog`` says it.
+    """
 
     leg: LegId
     state: str

@@ -250,7 +250,7 @@ class ConversationFold:
         self.ended: ConversationEnded | None = None
         self.ended_at: datetime | None = None
         self.dialogs: dict[LegId, str] = {}
-        """The last ``LegDialog`` state of each leg that lives."""
+        """The last state of each leg that lives: of its ``LegDialog``, or the ``dialog`` of another event."""
         self._legs: dict[LegId, _Leg] = {}
         self._recordings: dict[str, RecordingRecord] = {}
         self._reviews: dict[str, ReviewRecord] = {}
@@ -365,6 +365,11 @@ class ConversationFold:
     def _begin(self, event: CallArrived | LegOffered) -> None:
         if event.leg not in self._legs:
             self._legs[event.leg] = _Leg(event, len(self._legs), self.now)
+            self._keep_dialog(event.leg, event.dialog)
+
+    def _keep_dialog(self, leg: LegId, state: str) -> None:
+        if state:
+            self.dialogs[leg] = state
 
     def _park(self, name: LegId) -> None:
         leg = self._legs.get(name)
@@ -386,6 +391,7 @@ class ConversationFold:
                     leg.ringing_at = self.now
             case LegAnswered():
                 leg.codec = event.codec
+                self._keep_dialog(leg.leg, event.dialog)
                 if leg.answered_at is None:
                     leg.enter("talk", self.now)
                     leg.answered_at = self.now

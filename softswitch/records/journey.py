@@ -18,7 +18,7 @@ __all__ = ["Line", "Party", "journey"]
 
 Value = str | int | float | bool | None
 _SILENT = (LegDialog,)  # kept for the machine, nothing that a person would call an event
-_LEFT_OUT = frozenset({"seq", "node", "at", "up", "conversation", "leg", "call_id"})
+_LEFT_OUT = frozenset({"seq", "node", "at", "up", "conversation", "leg", "call_id", "dialog"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

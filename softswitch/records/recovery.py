@@ -22,7 +22,7 @@ class OpenConversation:
 
     cdr: Cdr
     dialogs: Mapping[LegId, str]
-    """The last ``LegDialog`` state of each leg that lived: to whom a BYE must be sent, and how."""
+    """The last dialog state (``LegDialog``) of each leg that lived: to whom a BYE must be sent, and how."""
     legs: tuple[LegId, ...]
     """The legs that lived."""
     last_at: datetime

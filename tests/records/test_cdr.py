@@ -169,6 +169,8 @@ def test_a_clock_that_is_set_back_makes_no_negative_time() -> None:
 def test_the_dialogs_of_living_legs_are_known() -> None:
     folded = fold([arrived(), offered(B, 0), LegDialog(conversation=C, at=at(1), leg=B, state='{"x":1}')])
     assert folded.dialogs == {B: '{"x":1}'}
+    folded.apply(LegAnswered(conversation=C, at=at(2), leg=B, codec="PCMA", dialog='{"x":2}'))
+    assert folded.dialogs == {B: '{"x":2}'}
     folded.apply(LegEnded(conversation=C, at=at(2), leg=B, cause="hung up"))
     assert folded.dialogs == {}
     assert folded.open_legs == [A]

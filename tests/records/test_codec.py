@@ -32,7 +32,7 @@ def test_an_event_is_one_object_of_plain_names_and_values() -> None:
     record = stamp(ANSWERED, 7, NODE, NINE)
     assert record.body == (
         '{"v":1,"kind":"LegAnswered","seq":7,"node":"n1","at":"2026-11-23T09:00:00.000000+00:00","up":0.000,'
-        '"conversation":"c1","leg":"a","codec":"PCMA"}'
+        '"conversation":"c1","leg":"a","codec":"PCMA","dialog":""}'
     )
 
 

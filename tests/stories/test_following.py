@@ -172,7 +172,11 @@ def test_asking_for_somebody_else_moves_the_same_telephone_there():
 def released_after_a_crash(office: Centre) -> set[str]:
     """The calls of which a new process would know: those of conversations, and those that wait."""
     ended = {event.leg for event in office.told(LegEnded)}  # type: ignore[attr-defined]
-    states = {event.leg: event.state for event in office.told(LegDialog) if event.leg not in ended}  # type: ignore[attr-defined]
+    states: dict[str, str] = {}
+    for event in office.events:
+        state = event.state if isinstance(event, LegDialog) else getattr(event, "dialog", "")
+        if state and event.leg not in ended:  # type: ignore[attr-defined]
+            states[event.leg] = state  # type: ignore[attr-defined]
     states |= {event.leg: event.state for event in office.told(WaitingDialog)}  # type: ignore[attr-defined]
     return {json.loads(state)["call_id"] for state in states.values() if state}
 
