@@ -54,6 +54,7 @@ OVER = Reason(protocol="SIP", cause=200, text="Conversation over")
 
 TAKE_OVER = str(Mode.TAKE_OVER)
 ELSEWHERE_NOW = "somebody else has taken the conversation over"
+PROMPTS_ONLY = "help that was asked for has no other mode"
 
 DISCLOSED = Tone((1400.0,), level=-24.0, cadence=(0.2, 0.1), repeat=2)
 """What those hear who are to know that somebody listens: two short beeps, none of a country's call progress tones."""
@@ -286,13 +287,13 @@ class Supervision(Ringing):
             case "aside":
                 self._put_aside()
             case _ if self.wish.helps:
-                return  # who was asked for help may prompt, and nothing else
+                self._turn_down(PROMPTS_ONLY, key)
             case "next":
                 found = self._policy.next_call(self)
                 if found is None:
-                    self._deny()
+                    self._turn_down("there is no other conversation to go to", key)
                 else:
-                    self.move(*found, now)
+                    self._attempt(key, lambda: self.move(*found, now))
             case "take over" | "park":
                 if self._permitted(TAKE_OVER):
                     self._attempt(TAKE_OVER, lambda: self._take_by_key(key, now))
@@ -310,17 +311,24 @@ class Supervision(Ringing):
         try:
             command()
         except NotPossible as error:
-            self._refuse(str(error), action)
-            self._deny()
+            self._turn_down(str(error), action)
+
+    def _turn_down(self, reason: str, action: str) -> None:
+        """Refuse what a key asked for: tell why, and let it be heard."""
+        self._refuse(reason, action)
+        self._deny()
 
     def _put_aside(self) -> None:
         """Let the customer wait with music while the employee and the helper talk, or come back."""
         employee = self.call.leg_of(self.wish.employee) if self.call is not None else None
-        if self.call is None or employee not in self.call.sides or self._started_at is None:
+        if self.call is None or employee is None or self._started_at is None:
             return
-        if employee is None or self.wish.mode is Mode.LISTEN:
-            return
-        self.call.wait(employee, waits=not self.call.waits)
+        if employee not in self.call.sides:
+            self._turn_down(f"somebody else talks in the place of {self.wish.employee}", "aside")
+        elif self.wish.mode is Mode.LISTEN:
+            self._turn_down("who only listens cannot talk aside", "aside")
+        else:
+            self.call.wait(employee, waits=not self.call.waits)
 
     def fell_silent(self, now: float) -> None:
         self.stop(now, "media lost")
@@ -488,8 +496,7 @@ class Supervision(Ringing):
     def _permitted(self, action: str) -> bool:
         objection = self._policy.objection(self.wish, action, self.call)
         if objection is not None:
-            self._refuse(objection, action)
-            self._deny()
+            self._turn_down(objection, action)
         return objection is None
 
     def _deny(self) -> None:

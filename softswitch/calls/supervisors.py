@@ -59,7 +59,7 @@ class Supervisors:
 
         Raises NoSuch for unknown people, NotPermitted, and NotPossible.
         """
-        self._known(wish.supervisor, wish.employee)
+        self._refuse_unless_known(wish, str(wish.mode))
         before = self.of(wish.supervisor)
         if before is not None and before.concerns(wish):
             self._refuse_unless_permitted(wish, str(wish.mode), before.call)
@@ -88,10 +88,10 @@ class Supervisors:
 
         Raises NoSuch, NotPermitted and NotPossible.
         """
-        self._known(supervisor, employee)
+        wish = Wish(supervisor=supervisor, employee=employee, mode=Mode.LISTEN, via="")
+        self._refuse_unless_known(wish, TAKE_OVER)
         supervision = self.of(supervisor)
         if supervision is None or supervision.wish.employee != employee:
-            wish = Wish(supervisor=supervisor, employee=employee, mode=Mode.LISTEN, via="")
             reason = f"{supervisor} does not supervise {employee}"
             self._tell_refusal(wish, TAKE_OVER, reason, None)
             raise NotPossible(reason)
@@ -112,10 +112,14 @@ class Supervisors:
 
         They ring as prompters of the employee. Raises NoSuch, NotPermitted and NotPossible.
         """
-        self._known(employee)
         call = self._call_of(employee, conversation)
         wish = Wish(supervisor="", employee=employee, mode=Mode.PROMPT, via=via)
-        asked, skill = self._asked(whom, employee, now)
+        try:
+            self._known(employee)
+            asked, skill = self._asked(whom, employee, now)
+        except NoSuch as error:
+            self._tell(facts.HelpRefused(employee=employee, reason=str(error)), call)
+            raise
         turns = [[one] for one in asked] if skill is not None and skill.ring == "in turn" else [asked]
         reason = ""
         if call is None or not call.talking:
@@ -305,11 +309,7 @@ class Supervisors:
 
     def admit(self, wish: Wish, now: float) -> Call:
         """Return where somebody who has proved who he is goes. Raises NoSuch, NotPermitted and NotPossible."""
-        try:
-            self._known(wish.employee)
-        except NoSuch as error:
-            self._tell_refusal(wish, str(wish.mode), str(error), None)
-            raise
+        self._refuse_unless_known(wish, str(wish.mode))
         before = self.of(wish.supervisor)
         call = self._may_begin(wish, before)
         assert call is not None, "only who follows somebody waits for a call"
@@ -420,6 +420,13 @@ class Supervisors:
         if not found:
             return None
         return max(found, key=lambda pair: (pair[0].talking, not pair[1].holds))[0]
+
+    def _refuse_unless_known(self, wish: Wish, action: str) -> None:
+        try:
+            self._known(wish.supervisor, wish.employee)
+        except NoSuch as error:
+            self._tell_refusal(wish, action, str(error), None)
+            raise
 
     def _refuse_unless_permitted(self, wish: Wish, action: str, call: Call | None) -> None:
         objection = self.objection(wish, action, call)

@@ -48,6 +48,8 @@ _PHRASES: Mapping[str, str] = {
     "the telephone refuses to send": "телефон отказывается передавать звук",
     "no employee is in the conversation": "в разговоре нет сотрудника",
     "help that was asked for has no other mode": "у помощи по просьбе нет другого режима",
+    "there is no other conversation to go to": "другого разговора нет",
+    "who only listens cannot talk aside": "слушая, наедине не говорят",
     "this switch cannot supervise": "эта станция не поддерживает наблюдение",
     "the recording is being written still": "запись ещё идёт",
     "the review has been asked for already": "разбор уже запрошен",

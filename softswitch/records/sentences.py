@@ -242,6 +242,9 @@ _ACTIONS: Mapping[str, str] = {
     "whisper to customer": "подсказка клиенту",
     "barge": "вступление в разговор",
     "take over": "перехват разговора",
+    "park": "перехват разговора",
+    "next": "следующий разговор",
+    "aside": "разговор наедине",
 }
 
 _RESULTS: Mapping[str, str] = {

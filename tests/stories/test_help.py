@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softswitch.events import HelpAsked, HelpEnded, HelpRefused, HelpStarted
+from softswitch.events import HelpAsked, HelpEnded, HelpRefused, HelpStarted, SupervisionRefused
 from softswitch.records.cdr import ConversationFold
 from tests.sim.media import SilentEngine
 from tests.stories.centre import (
@@ -123,6 +123,8 @@ def test_a_prompters_keys_open_him_no_way_to_the_customer():
     for digit in "4567#":
         office.expert.press(digit)  # type: ignore[attr-defined]
         office.run(0.4)
+    refused = [(event.supervisor, event.employee, event.action) for event in office.told(SupervisionRefused)]  # type: ignore[attr-defined]
+    assert refused == [("105", "101", action) for action in ("listen", "whisper", "barge", "take over", "next")]
     office.listen_for()
     assert deaf_to(office.customer, SECOND)
     assert hears(office.customer, EMPLOYEE)
@@ -219,3 +221,4 @@ def test_a_name_that_means_nobody_or_several_rings_nobody(name: str):
     office = asked(sound=False)
     assert office.ask_help(name) == f"no person '{name}'"
     assert office.told(HelpAsked) == []
+    assert [event.reason for event in office.told(HelpRefused)] == [f"no person '{name}'"]  # type: ignore[attr-defined]

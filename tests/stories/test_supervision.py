@@ -104,10 +104,14 @@ def test_modes_change_in_any_order_and_the_two_notice_neither_level_nor_click(re
     assert undisturbed(office.anna, requests[1])
 
 
-def test_every_change_of_mode_is_heard_within_300_ms():
+@pytest.mark.parametrize("another", [None, Mode.WHISPER, Mode.BARGE], ids=str)
+def test_every_change_of_mode_is_heard_within_300_ms_whoever_else_is_there(another: Mode | None):
     office = Centre()
+    office.phone("100", tone=SECOND)
     office.converse()
     office.supervise(Mode.LISTEN)
+    if another is not None:
+        office.supervise(another, by="100")
     office.run(1.5)
     for before, mode in itertools.permutations((Mode.LISTEN, Mode.WHISPER, Mode.BARGE), 2):
         office.supervise(before)
@@ -429,6 +433,7 @@ def test_a_refused_attempt_says_why_and_changes_nothing():
         "nobody in it belongs to a group that you head",
         "employees may do this only with their own conversations",
         "102 is in no conversation",
+        "no person '999'",
         "somebody in it is not to be monitored",
     ]
     assert len(requests_of(office.customer)) == requests[0] + 1  # the BYE
