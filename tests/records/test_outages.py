@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,34 @@ async def test_on_a_full_disk_events_wait_in_memory_and_reach_the_database_all_t
     assert ("spool", False) in office.complaints
     await office.stop()
     assert [number for number, _ in read_spool(tmp_path / "journal")] == list(range(1, 16))
+
+
+class SlowToSync(DiskFiles):
+    """A disk whose fsync takes until it is ``let``."""
+
+    def __init__(self) -> None:
+        self.let, self.syncing = threading.Event(), threading.Event()
+
+    def sync(self, fd: int) -> None:
+        self.syncing.set()
+        self.let.wait(30)
+        super().sync(fd)
+
+
+async def test_a_switch_gives_signs_of_life_while_the_disk_is_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("softswitch.records.journal.BEAT", 0.01)
+    disk = SlowToSync()
+    office = await Office(tmp_path, files=disk).start()
+    office.publish(*call()[:9])
+    await until(disk.syncing.is_set)
+    office.clock.advance_to(office.clock.now() + 600.0)
+    try:
+        await until(lambda: b"09:10:00" in (tmp_path / "journal" / "alive").read_bytes())
+    finally:
+        disk.let.set()
+    await office.stop()
 
 
 class NeverSyncs(DiskFiles):
