@@ -130,8 +130,8 @@ def test_append(benchmark: BenchmarkFixture, journal: Journal, event: Event) -> 
     benchmark.pedantic(journal.append, (event,), iterations=500, rounds=30, warmup_rounds=1)
 
 
-def test_drain_of_6500_events(benchmark: BenchmarkFixture, journal: Journal, loop: asyncio.AbstractEventLoop) -> None:
-    """Rounds per second times 6,500 is events per second, everything but ``append`` included."""
+def test_drain_of_5500_events(benchmark: BenchmarkFixture, journal: Journal, loop: asyncio.AbstractEventLoop) -> None:
+    """Rounds per second times 5,500 is events per second, everything but ``append`` included."""
     numbers = iter(range(10**9))
 
     def publish() -> None:
@@ -142,7 +142,7 @@ def test_drain_of_6500_events(benchmark: BenchmarkFixture, journal: Journal, loo
     benchmark.pedantic(lambda: loop.run_until_complete(journal.flush()), setup=publish, rounds=5)
 
 
-def test_rebuild_of_6500_events(
+def test_rebuild_of_5500_events(
     benchmark: BenchmarkFixture, journal: Journal, loop: asyncio.AbstractEventLoop, tmp_path: Path
 ) -> None:
     for number in range(CALLS):

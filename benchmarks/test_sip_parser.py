@@ -61,41 +61,41 @@ def read(data: bytes) -> Request:
     return request
 
 
-def test_the_invite_has_a_thousand_bytes():
+def test_the_invite_has_a_thousand_bytes() -> None:
     assert {len(invite(number)) for number in (0, 1, 999999)} == {1000}
 
 
-def test_parse_a_fresh_invite(benchmark: BenchmarkFixture):
+def test_parse_a_fresh_invite(benchmark: BenchmarkFixture) -> None:
     source = fresh()
     assert isinstance(benchmark(lambda: parse(next(source))), Request)
 
 
-def test_parse_and_read_a_fresh_invite(benchmark: BenchmarkFixture):
+def test_parse_and_read_a_fresh_invite(benchmark: BenchmarkFixture) -> None:
     source = fresh()
     assert benchmark(lambda: read(next(source))).max_forwards == 70
 
 
-def test_parse_a_response(benchmark: BenchmarkFixture):
+def test_parse_a_response(benchmark: BenchmarkFixture) -> None:
     request = read(invite())
     data = request.reply(200, to_tag="b").encode()
     assert isinstance(benchmark(parse, data), Response)
 
 
-def test_refuse_a_faulty_invite_with_its_answer(benchmark: BenchmarkFixture):
+def test_refuse_a_faulty_invite_with_its_answer(benchmark: BenchmarkFixture) -> None:
     data = invite().replace(b"Max-Forwards: 70", b"Max-Forwards: -7")
     assert isinstance(benchmark(parse, data), ParseError)
 
 
-def test_encode_an_invite(benchmark: BenchmarkFixture):
+def test_encode_an_invite(benchmark: BenchmarkFixture) -> None:
     assert len(benchmark(read(invite()).encode)) == 1000
 
 
-def test_make_and_encode_a_reply(benchmark: BenchmarkFixture):
+def test_make_and_encode_a_reply(benchmark: BenchmarkFixture) -> None:
     request = read(invite())
     assert benchmark(lambda: request.reply(180, to_tag="b").encode()).startswith(b"SIP/2.0 180 Ringing\r\n")
 
 
-def test_frame_a_hundred_invites_of_one_stream(benchmark: BenchmarkFixture):
+def test_frame_a_hundred_invites_of_one_stream(benchmark: BenchmarkFixture) -> None:
     stream = b"".join(invite(number) for number in range(100))
     assert len(benchmark(lambda: StreamFramer().receive(stream, 0.0))) == 100
 
@@ -163,7 +163,7 @@ def datagram(family: str, size: int) -> bytes:
 
 
 @pytest.mark.parametrize("family", GROWTH)
-def test_time_grows_no_faster_than_the_message(family):
+def test_time_grows_no_faster_than_the_message(family: str) -> None:
     # 1.15 is the goal; noise gets the rest.
     large, small = seconds(datagram(family, 400_000), NO_LIMITS), seconds(datagram(family, 50_000), NO_LIMITS)
     exponent = math.log(large / small, 8)
@@ -171,7 +171,7 @@ def test_time_grows_no_faster_than_the_message(family):
 
 
 @pytest.mark.parametrize("family", GROWTH)
-def test_the_worst_datagram_takes_five_milliseconds_at_most(family):
+def test_the_worst_datagram_takes_five_milliseconds_at_most(family: str) -> None:
     data = datagram(family, 65_000)
     assert len(data) <= 65_507
     assert seconds(data, Limits()) < 0.005

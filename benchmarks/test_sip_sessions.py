@@ -9,8 +9,8 @@ from typing import Any
 
 from softswitch.ids import Ids
 from softswitch.sip.auth import DigestClient
-from softswitch.sip.events import Accept, Answered, Ended, Flow, Hangup, Incoming, Output, Progress, Ring
-from softswitch.sip.message import Request
+from softswitch.sip.events import Accept, Answered, Ended, Flow, Hangup, Incoming, Output, Progress, PutOnWire, Ring
+from softswitch.sip.message import Request, Response
 from softswitch.sip.parser import parse
 from tests.sip.network import OFFER, REALM, Address, Network, Rights, Script, Switch, answering
 
@@ -122,9 +122,13 @@ def test_registrations(benchmark: Any) -> None:
                 Contact=f"<sip:{person}@198.51.100.1:{1024 + number}>",
             )
             first = switch.endpoint.receive(request.encode(), flow, net.now)[0]
+            assert isinstance(first, PutOnWire)
             challenge = parse(first.data)
+            assert isinstance(challenge, Response)
             headers = request.headers.copy()
-            headers.set(*DigestClient(person, password="secret").answer(challenge, request, Ids(number)))
+            answer = DigestClient(person, password="secret").answer(challenge, request, Ids(number))
+            assert isinstance(answer, tuple)
+            headers.set(*answer)
             headers.set("CSeq", f"{2 * turn + 2} REGISTER")
             headers.set("Via", str(headers.get("Via")).replace(f"{turn}a", f"{turn}b"))
             asked.append((request.encode(), flow))
