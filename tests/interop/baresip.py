@@ -68,7 +68,16 @@ class Telephone:
     def ears(self) -> tuple[sound.Samples, ...]:
         """What its loudspeaker got; complete once the call is over."""
         (path,) = self._folder.glob("dump-*-dec.wav")
+        until(lambda: not self._writes(path), f"baresip {self.extension} has written {path.name}", READY_WITHIN)
         return sound.read(path).channels
+
+    def _writes(self, path: Path) -> bool:
+        """Whether it has the file open still: it says that the call is over before it closes it."""
+        try:
+            held = list(Path(f"/proc/{self._process.pid}/fd").iterdir())
+        except FileNotFoundError:
+            return False
+        return any(os.path.realpath(one) == str(path.resolve()) for one in held)
 
     @property
     def heard(self) -> sound.Samples:
