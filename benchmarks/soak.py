@@ -20,6 +20,7 @@ import random
 import select
 import tempfile
 import time
+from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -78,7 +79,10 @@ class Call:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What came of the recordings. ``wrong_length``: files whose length is not the time between start and stop."""
+    """What came of the recordings. ``wrong_length``: files whose length is not the time between start and stop.
+
+    ``absent`` are the milliseconds, by the generator's clock, in which the missing frames were to be said.
+    """
 
     recordings: int = 0
     errors: int = 0
@@ -91,7 +95,7 @@ class Tally:
     most_apart_ms: float = 0.0
     joins: int = 0
     modes: int = 0
-    absent: list[tuple[int, int]] = field(default_factory=list)
+    absent: array[int] = field(default_factory=lambda: array("q"))
 
 
 class Lateness:
@@ -243,7 +247,7 @@ class Soak:
         self.tally.missing += verdict.missing
         self.tally.bare += verdict.bare
         self.tally.doubled += verdict.doubled
-        self.tally.absent += verdict.absent
+        self.tally.absent.extend(SLOTS * number + leg % SLOTS for leg, number in verdict.absent)
         if verdict.apart is None:
             self.tally.unaligned += 1
             return
@@ -313,10 +317,9 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGESIZE") / 1e6
 
 
-def unsaid(absent: Sequence[tuple[int, int]], skipped: Sequence[Sequence[int]]) -> int:
-    """How many of these frames, (leg, number), the generator left unsaid."""
-    said = (SLOTS * number + leg % SLOTS for leg, number in absent)
-    return sum(any(first <= at < first + count for first, count in skipped) for at in said)
+def unsaid(absent: Sequence[int], skipped: Sequence[Sequence[int]]) -> int:
+    """How many of the frames of these milliseconds the generator left unsaid."""
+    return sum(any(first <= at < first + count for first, count in skipped) for at in absent)
 
 
 def sentence(holds: bool, what: str, found: str) -> bool:
@@ -407,7 +410,7 @@ def main(calls: int, supervisors: int, minutes: float, seed: int, directory: Pat
         dropped, full = kernel_drops() - dropped, socket_drops() - full
         soak.finish()
     held = verdict(soak.tally, heard, soak.lateness, memory, counters)
-    absent = Counter(SLOTS * number + leg % SLOTS for leg, number in soak.tally.absent)
+    absent = Counter(soak.tally.absent)
     result = {
         "calls": calls,
         "minutes": minutes,
