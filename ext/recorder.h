@@ -34,6 +34,27 @@ static inline int block_write(core *c, recording *r, uint32_t index, uint32_t sa
     return ring_push(&c->written, &record, 1);
 }
 
+/* Hand over what is complete. A full ring costs the block, never a wait. */
+static inline void recording_roll(core *c, recording *r, int64_t now) {
+    uint32_t hertz = rate_hertz[r->rate];
+    int64_t position = units_of(now - r->start_ns, hertz), late = units_of(BLOCK_REORDER_NS, hertz);
+    int64_t most = (int64_t)r->span - units_of(BLOCK_AHEAD_NS, hertz);
+    if (late > most) late = most;
+    while (position >= (int64_t)r->base + r->span + late) {
+        if (!block_write(c, r, r->blocks[0], r->span, 0)) {
+            /* The writer is told later how much is missing, by a record without a block. */
+            if (r->blocks[0] == BLOCK_NONE) return;
+            block_return(c, r->blocks[0]);
+            r->blocks[0] = BLOCK_NONE;
+            c->ring_full++;
+            return;
+        }
+        r->blocks[0] = r->blocks[1];
+        r->blocks[1] = block_take(c, r);
+        r->base += r->span;
+    }
+}
+
 static inline int16_t record_sum(int32_t there, int32_t more) {
     int32_t x = there + more;
     x = x > 32767 ? 32767 : x;
@@ -52,8 +73,11 @@ static inline void record_pairs(int16_t *restrict out, int track, const int16_t 
     }
 }
 
-/* Add samples of a source to a track; what lies outside the two blocks is lost. */
+/* Add samples of a source to a track; what lies outside the two blocks is lost. Where slots were skipped, the one that
+ * hands over this recording's blocks may be far behind the packets. */
 static inline void record_samples(core *c, recording *r, source *s, int track, int64_t at, const int16_t *pcm, int n) {
+    if (at + n > (int64_t)r->base + 2 * (int64_t)r->span)
+        recording_roll(c, r, r->start_ns + units_ns(at + n, rate_hertz[r->rate]));
     int64_t offset = at - (int64_t)r->base;
     for (int i = 0; i < n;) {
         int64_t place = offset + i;
@@ -224,27 +248,6 @@ static inline void recording_begin(core *c, recording *r, int rate, int tracks, 
     r->blocks[0] = block_take(c, r);
     r->blocks[1] = block_take(c, r);
     memset(r->tap_count, 0, sizeof r->tap_count);
-}
-
-/* Hand over what is complete. A full ring costs the block, never a wait. */
-static inline void recording_roll(core *c, recording *r, int64_t now) {
-    uint32_t hertz = rate_hertz[r->rate];
-    int64_t position = units_of(now - r->start_ns, hertz), late = units_of(BLOCK_REORDER_NS, hertz);
-    int64_t most = (int64_t)r->span - units_of(BLOCK_AHEAD_NS, hertz);
-    if (late > most) late = most;
-    while (position >= (int64_t)r->base + r->span + late) {
-        if (!block_write(c, r, r->blocks[0], r->span, 0)) {
-            /* The writer is told later how much is missing, by a record without a block. */
-            if (r->blocks[0] == BLOCK_NONE) return;
-            block_return(c, r->blocks[0]);
-            r->blocks[0] = BLOCK_NONE;
-            c->ring_full++;
-            return;
-        }
-        r->blocks[0] = r->blocks[1];
-        r->blocks[1] = block_take(c, r);
-        r->base += r->span;
-    }
 }
 
 /* Hand over all that is left and return 1, or 0 while the ring has no room. */
